@@ -15,7 +15,8 @@ export function parseIpv4Cidr(text: string): Result<Ipv4Cidr, string> {
   if (!address.ok || rest.length > 0 || !/^\d{1,2}$/.test(lengthText) || Number(lengthText) > 32) return err(expected)
   const prefixLength = Number(lengthText)
   const first = ipv4FromNumber(networkNumber(ipv4ToNumber(address.value), prefixLength))
-  if (first !== address.value) return err(`${JSON.stringify(text)} has host bits set; the block is ${first}/${lengthText}`)
+  if (first !== address.value)
+    return err(`${JSON.stringify(text)} has host bits set; the block is ${first}/${lengthText}`)
   return ok({ address: first, prefixLength })
 }
 

@@ -12,7 +12,10 @@ export function parseWith<T>(schema: z.ZodType<T>, raw: unknown): Result<T, read
   const parsed = schema.safeParse(raw, { reportInput: true })
   if (parsed.success) return ok(parsed.data)
   return err(
-    parsed.error.issues.map((issue) => ({ field: formatPath(issue.path), problem: describe(issue.message, issue.input) })),
+    parsed.error.issues.map((issue) => ({
+      field: formatPath(issue.path),
+      problem: describe(issue.message, issue.input),
+    })),
   )
 }
 
@@ -42,5 +45,5 @@ function formatPath(path: readonly PropertyKey[]): string {
 function describe(message: string, input: unknown): string {
   if (input === undefined) return message.includes('undefined') ? 'is required' : message
   const shown = JSON.stringify(input)
-  return shown === undefined || shown.length > 120 || message.includes(shown) ? message : `${message} (got ${shown})`
+  return shown.length > 120 || message.includes(shown) ? message : `${message} (got ${shown})`
 }

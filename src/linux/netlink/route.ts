@@ -1,0 +1,115 @@
+import type { Cidr } from '../../base/cidr.ts'
+import { familyOf, ipFromBytes, ipToBytes, type Ip, type IpFamily } from '../../base/ip.ts'
+import { type Scope, scopeFromNumber, scopeNumber } from './address.ts'
+import {
+  AF_INET,
+  AF_INET6,
+  NLM_F_CREATE,
+  NLM_F_DUMP,
+  NLM_F_EXCL,
+  NLM_F_REPLACE,
+  NLM_F_REQUEST,
+  RTM_DELROUTE,
+  RTM_GETROUTE,
+  RTM_NEWROUTE,
+} from './constants.ts'
+import { BodyWriter, type NetlinkRequest, splitBody } from './wire.ts'
+
+// linux/rtnetlink.h
+const RTA_DST = 1
+const RTA_OIF = 4
+const RTA_GATEWAY = 5
+const RTA_PRIORITY = 6
+const RTA_PREFSRC = 7
+const RTA_TABLE = 15
+const RTN_UNICAST = 1
+const RT_TABLE_COMPAT = 252
+const RTM_F_CLONED = 0x200
+const rtmsgBytes = 12
+
+export const mainTable = 254
+
+/** A unicast route through one interface: all that this project installs. */
+export interface Route {
+  readonly table: number
+  readonly destination: Cidr
+  readonly ifindex: number
+  readonly gateway?: Ip
+  readonly source?: Ip
+  readonly scope: Scope
+  /** Who installed it (linux/rtnetlink.h, RTPROT_*): ours are told from others' by it. */
+  readonly protocol: number
+  readonly metric?: number
+}
+
+/** Refuses a second route to the same destination (EEXIST). */
+export function addRoute(route: Route): NetlinkRequest {
+  return { type: RTM_NEWROUTE, flags: NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL, body: encode(route) }
+}
+
+/** Installs it, in place of one to the same destination with the same metric if there is one. */
+export function replaceRoute(route: Route): NetlinkRequest {
+  return { type: RTM_NEWROUTE, flags: NLM_F_REQUEST | NLM_F_CREATE | NLM_F_REPLACE, body: encode(route) }
+}
+
+export function deleteRoute(route: Route): NetlinkRequest {
+  return { type: RTM_DELROUTE, flags: NLM_F_REQUEST, body: encode(route) }
+}
+
+/** All tables, or one; the kernel filters where the socket checks strictly. */
+export function dumpRoutes(
+  family: IpFamily,
+  filter: { readonly table?: number; readonly protocol?: number } = {},
+): NetlinkRequest {
+  const fixed = Buffer.alloc(rtmsgBytes)
+  fixed.writeUInt8(family === 4 ? AF_INET : AF_INET6, 0)
+  fixed.writeUInt8(filter.protocol ?? 0, 5)
+  const writer = new BodyWriter().bytes(fixed)
+  if (filter.table !== undefined) writer.u32(RTA_TABLE, filter.table)
+  return { type: RTM_GETROUTE, flags: NLM_F_REQUEST | NLM_F_DUMP, body: writer.done() }
+}
+
+/** Body of RTM_NEWROUTE or RTM_DELROUTE; undefined for what is not a unicast route through one interface. */
+export function decodeRoute(body: Buffer): Route | undefined {
+  const [fixed, attributes] = splitBody(body, rtmsgBytes)
+  const family = fixed.readUInt8(0)
+  const ifindex = attributes.u32(RTA_OIF)
+  const flags = fixed.readUInt32LE(8)
+  if (fixed.readUInt8(7) !== RTN_UNICAST || ifindex === undefined || (flags & RTM_F_CLONED) !== 0) return undefined
+  if (family !== AF_INET && family !== AF_INET6) return undefined
+  const gateway = attributes.bytes(RTA_GATEWAY)
+  const source = attributes.bytes(RTA_PREFSRC)
+  const metric = attributes.u32(RTA_PRIORITY)
+  return {
+    table: attributes.u32(RTA_TABLE) ?? fixed.readUInt8(4),
+    destination: {
+      address: ipFromBytes(attributes.bytes(RTA_DST) ?? Buffer.alloc(family === AF_INET ? 4 : 16)),
+      prefixLength: fixed.readUInt8(1),
+    },
+    ifindex,
+    scope: scopeFromNumber(fixed.readUInt8(6)),
+    protocol: fixed.readUInt8(5),
+    ...(gateway !== undefined && { gateway: ipFromBytes(gateway) }),
+    ...(source !== undefined && { source: ipFromBytes(source) }),
+    ...(metric !== undefined && { metric }),
+  }
+}
+
+function encode(route: Route): Buffer {
+  const { destination, gateway, source, metric, table } = route
+  const fixed = Buffer.alloc(rtmsgBytes)
+  fixed.writeUInt8(familyOf(destination.address) === 4 ? AF_INET : AF_INET6, 0)
+  fixed.writeUInt8(destination.prefixLength, 1)
+  // Tables above 255 only fit the attribute; the field then holds RT_TABLE_COMPAT.
+  fixed.writeUInt8(table < 256 ? table : RT_TABLE_COMPAT, 4)
+  fixed.writeUInt8(route.protocol, 5)
+  fixed.writeUInt8(scopeNumber[route.scope], 6)
+  fixed.writeUInt8(RTN_UNICAST, 7)
+  const writer = new BodyWriter().bytes(fixed)
+  if (destination.prefixLength > 0) writer.attribute(RTA_DST, ipToBytes(destination.address))
+  writer.u32(RTA_TABLE, table).u32(RTA_OIF, route.ifindex)
+  if (gateway !== undefined) writer.attribute(RTA_GATEWAY, ipToBytes(gateway))
+  if (source !== undefined) writer.attribute(RTA_PREFSRC, ipToBytes(source))
+  if (metric !== undefined) writer.u32(RTA_PRIORITY, metric)
+  return writer.done()
+}
