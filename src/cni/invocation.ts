@@ -1,5 +1,5 @@
-/** What the runtime handed to the executable: the program's own name, its CNI_ variables and its whole standard input. */
-export type Invocation = {
+/** What the runtime gave the executable: the name it was called by, its CNI_ variables, its whole standard input. */
+export interface Invocation {
   readonly program: string
   readonly env: ReadonlyMap<string, string>
   readonly stdin: Buffer

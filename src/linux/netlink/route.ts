@@ -23,16 +23,20 @@ const RTA_PRIORITY = 6
 const RTA_PREFSRC = 7
 const RTA_TABLE = 15
 const RTN_UNICAST = 1
+const RTN_UNREACHABLE = 7
 const RT_TABLE_COMPAT = 252
 const RTM_F_CLONED = 0x200
 const rtmsgBytes = 12
 
 export const mainTable = 254
 
-/** A unicast route through one interface: all that this project installs. */
+/** A unicast route through one interface, or a refusal: all that this project installs. */
 export interface Route {
+  /** Absent: unicast. An unreachable destination is answered with ICMP host unreachable. */
+  readonly type?: 'unreachable'
   readonly table: number
   readonly destination: Cidr
+  /** 0 for an unreachable destination, which has no interface. */
   readonly ifindex: number
   readonly gateway?: Ip
   readonly source?: Ip
@@ -69,18 +73,21 @@ export function dumpRoutes(
   return { type: RTM_GETROUTE, flags: NLM_F_REQUEST | NLM_F_DUMP, body: writer.done() }
 }
 
-/** Body of RTM_NEWROUTE or RTM_DELROUTE; undefined for what is not a unicast route through one interface. */
+/** Body of RTM_NEWROUTE or RTM_DELROUTE; undefined for what `Route` cannot say (multipath, local, broadcast …). */
 export function decodeRoute(body: Buffer): Route | undefined {
   const [fixed, attributes] = splitBody(body, rtmsgBytes)
   const family = fixed.readUInt8(0)
-  const ifindex = attributes.u32(RTA_OIF)
+  const unreachable = fixed.readUInt8(7) === RTN_UNREACHABLE
+  const ifindex = unreachable ? 0 : attributes.u32(RTA_OIF)
   const flags = fixed.readUInt32LE(8)
-  if (fixed.readUInt8(7) !== RTN_UNICAST || ifindex === undefined || (flags & RTM_F_CLONED) !== 0) return undefined
+  if (!unreachable && fixed.readUInt8(7) !== RTN_UNICAST) return undefined
+  if (ifindex === undefined || (flags & RTM_F_CLONED) !== 0) return undefined
   if (family !== AF_INET && family !== AF_INET6) return undefined
   const gateway = attributes.bytes(RTA_GATEWAY)
   const source = attributes.bytes(RTA_PREFSRC)
   const metric = attributes.u32(RTA_PRIORITY)
   return {
+    ...(unreachable && { type: 'unreachable' }),
     table: attributes.u32(RTA_TABLE) ?? fixed.readUInt8(4),
     destination: {
       address: ipFromBytes(attributes.bytes(RTA_DST) ?? Buffer.alloc(family === AF_INET ? 4 : 16)),
@@ -104,10 +111,11 @@ function encode(route: Route): Buffer {
   fixed.writeUInt8(table < 256 ? table : RT_TABLE_COMPAT, 4)
   fixed.writeUInt8(route.protocol, 5)
   fixed.writeUInt8(scopeNumber[route.scope], 6)
-  fixed.writeUInt8(RTN_UNICAST, 7)
+  fixed.writeUInt8(route.type === 'unreachable' ? RTN_UNREACHABLE : RTN_UNICAST, 7)
   const writer = new BodyWriter().bytes(fixed)
   if (destination.prefixLength > 0) writer.attribute(RTA_DST, ipToBytes(destination.address))
-  writer.u32(RTA_TABLE, table).u32(RTA_OIF, route.ifindex)
+  writer.u32(RTA_TABLE, table)
+  if (route.type === undefined) writer.u32(RTA_OIF, route.ifindex)
   if (gateway !== undefined) writer.attribute(RTA_GATEWAY, ipToBytes(gateway))
   if (source !== undefined) writer.attribute(RTA_PREFSRC, ipToBytes(source))
   if (metric !== undefined) writer.u32(RTA_PRIORITY, metric)

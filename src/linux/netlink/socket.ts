@@ -42,11 +42,15 @@ export function openRouteSocket(receiveBufferBytes: number): Fd {
 /** Requests and dumps over rtnetlink(7), synchronously: a whole batch is one send and usually one receive. */
 export class NetlinkSocket implements Disposable {
   readonly #fd: Fd
-  readonly #buffer = Buffer.allocUnsafe(receiveBytes)
+  readonly #buffer: Buffer
   #sequence = 1
 
-  /** Opens in the calling thread's namespace: call it within `withNetns` for another one. */
-  constructor() {
+  /**
+   * Opens in the calling thread's namespace: call it within `withNetns` for another one. A socket that never dumps
+   * can do with a smaller buffer.
+   */
+  constructor(bufferBytes = receiveBytes) {
+    this.#buffer = Buffer.allocUnsafe(bufferBytes)
     this.#fd = openRouteSocket(1024 * 1024)
     const timeout = Buffer.alloc(16)
     timeout.writeBigInt64LE(BigInt(receiveTimeoutS), 0)

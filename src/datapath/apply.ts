@@ -1,0 +1,103 @@
+import { formatCidr } from '../base/cidr.ts'
+import { err, ok, type Result } from '../base/result.ts'
+import { addAddress } from '../linux/netlink/address.ts'
+import type { NetlinkError } from '../linux/netlink/failure.ts'
+import { changeLink } from '../linux/netlink/link.ts'
+import { setNeighbour } from '../linux/netlink/neighbour.ts'
+import { deleteRoute, replaceRoute, type Route } from '../linux/netlink/route.ts'
+import { addRule, deleteRule, type Rule } from '../linux/netlink/rule.ts'
+import type { NetlinkSocket } from '../linux/netlink/socket.ts'
+import type { NetlinkRequest } from '../linux/netlink/wire.ts'
+import type { Operation, OperationKind } from './diff.ts'
+
+/** An operation the kernel refused, in words an operator can compare with `ip` output. */
+export interface DatapathFailure {
+  readonly operation: string
+  readonly error: NetlinkError
+}
+
+interface Executor<Op> {
+  readonly request: (op: Op) => NetlinkRequest
+  readonly describe: (op: Op) => string
+  /** Refusals that mean that somebody was faster: the state is as wanted. */
+  readonly harmless: readonly string[]
+}
+
+const executors: { readonly [K in OperationKind]: Executor<Operation<K>> } = {
+  'link.change': {
+    request: ({ link }) => changeLink(link),
+    describe: ({ link }) => `setting interface ${link.ifindex} up`,
+    harmless: [],
+  },
+  'address.add': {
+    request: ({ address }) => addAddress(address),
+    describe: ({ address }) => `adding address ${formatCidr(address.cidr)} to interface ${address.ifindex}`,
+    harmless: ['EEXIST'],
+  },
+  'neighbour.set': {
+    request: ({ neighbour }) => setNeighbour(neighbour),
+    describe: ({ neighbour }) => `setting neighbour ${neighbour.address} on interface ${neighbour.ifindex}`,
+    harmless: [],
+  },
+  'route.replace': {
+    request: ({ route }) => replaceRoute(route),
+    describe: ({ route }) => `setting ${describeRoute(route)}`,
+    harmless: [],
+  },
+  'route.delete': {
+    request: ({ route }) => deleteRoute(route),
+    describe: ({ route }) => `deleting ${describeRoute(route)}`,
+    harmless: ['ESRCH', 'ENODEV'],
+  },
+  'rule.add': {
+    request: ({ rule }) => addRule(rule),
+    describe: ({ rule }) => `adding ${describeRule(rule)}`,
+    harmless: ['EEXIST'],
+  },
+  'rule.delete': {
+    request: ({ rule }) => deleteRule(rule),
+    describe: ({ rule }) => `deleting ${describeRule(rule)}`,
+    harmless: ['ENOENT'],
+  },
+}
+
+export function encodeOperation<K extends OperationKind>(operation: Operation<K>): NetlinkRequest {
+  return executors[operation.kind].request(operation)
+}
+
+export function describeOperation<K extends OperationKind>(operation: Operation<K>): string {
+  return executors[operation.kind].describe(operation)
+}
+
+/** Carries the operations out in one batch; the ones not refused stand even when others are. */
+export function apply(
+  operations: readonly Operation[],
+  socket: NetlinkSocket,
+): Result<void, readonly DatapathFailure[]> {
+  const done = socket.request(operations.map((operation) => encodeOperation(operation)))
+  if (done.ok) return done
+  const failures = realFailures(operations, done.error)
+  return failures.length === 0 ? ok(undefined) : err(failures)
+}
+
+/** The refusals that matter. `offset`: how many requests of the batch came before the operations. */
+export function realFailures(
+  operations: readonly Operation[],
+  errors: readonly NetlinkError[],
+  offset = 0,
+): readonly DatapathFailure[] {
+  return errors.flatMap((error) => {
+    const operation = operations[error.requestIndex - offset]
+    if (operation === undefined || executors[operation.kind].harmless.includes(error.code)) return []
+    return [{ operation: describeOperation(operation), error }]
+  })
+}
+
+function describeRoute({ destination, table, ifindex, gateway }: Route): string {
+  const via = gateway === undefined ? '' : ` via ${gateway}`
+  return `route ${formatCidr(destination)}${via} through interface ${ifindex} in table ${table}`
+}
+
+function describeRule({ priority, from, table }: Rule): string {
+  return `rule ${priority}: from ${from === undefined ? 'all' : formatCidr(from)} lookup ${table}`
+}

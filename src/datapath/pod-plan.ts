@@ -1,0 +1,103 @@
+import { type AttachmentKey, formatAttachmentKey } from '../base/attachment.ts'
+import { hostCidr } from '../base/cidr.ts'
+import type { Ipv4 } from '../base/ip.ts'
+import { parseIpv4Cidr } from '../base/cidr.ts'
+import { unwrap } from '../base/result.ts'
+import type { VethEnd } from '../linux/netlink/link.ts'
+import { mainTable } from '../linux/netlink/route.ts'
+import { gatewayMac, macOf, podGateway, podRoutingProtocol, podTable, routingProtocol, rpFilter } from './layout.ts'
+import type { NetnsPlan } from './state.ts'
+
+/** All the datapath has to know of one attachment. */
+export interface PodAttachment {
+  readonly key: AttachmentKey
+  readonly address: Ipv4
+  readonly hostIfname: string
+  /** Chosen by us, the same at both ends of the pair. */
+  readonly ifindex: number
+  readonly mtuBytes: number
+  /** The node's own address, which the node then uses towards the pod (kubelet's probes). */
+  readonly nodeAddress?: Ipv4
+}
+
+export interface PodPlan {
+  readonly hostEnd: VethEnd
+  readonly podEnd: VethEnd
+  readonly host: NetnsPlan
+  readonly pod: NetnsPlan
+}
+
+const loopbackIfindex = 1
+const anywhere = unwrap(parseIpv4Cidr('0.0.0.0/0'))
+
+export function planPod(attachment: PodAttachment): PodPlan {
+  const { hostIfname, key, ifindex, mtuBytes, address } = attachment
+  return {
+    hostEnd: { name: hostIfname, mac: gatewayMac, mtuBytes, ifindex, up: true },
+    podEnd: { name: key.ifname, mac: macOf(address), mtuBytes, ifindex },
+    host: planHostSide(attachment),
+    pod: planPodSide(attachment),
+  }
+}
+
+/** The node's side: also what is repaired while the pod runs. */
+export function planHostSide({ key, address, ifindex, nodeAddress }: PodAttachment): NetnsPlan {
+  const toPod = {
+    destination: hostCidr(address),
+    ifindex,
+    scope: 'link',
+    protocol: routingProtocol,
+    ...(nodeAddress !== undefined && { source: nodeAddress }),
+  } as const
+  return {
+    links: [
+      {
+        ifindex,
+        up: true,
+        alias: linkAlias(key),
+        // Strict here is the anti-spoofing check: a source that does not route back through this veth is dropped.
+        ipv4Conf: { forwarding: 1, rpFilter: rpFilter.strict, sendRedirects: 0 },
+        ipv6AddressGeneration: 'none',
+      },
+    ],
+    addresses: [],
+    // No permanent entry for the pod here: a later plugin of the chain (tuning) may give the pod another MAC.
+    neighbours: [],
+    routes: [
+      { ...toPod, table: podTable },
+      { ...toPod, table: mainTable },
+    ],
+    rules: [],
+  }
+}
+
+function planPodSide({ address, ifindex }: PodAttachment): NetnsPlan {
+  const route = { table: mainTable, ifindex, protocol: podRoutingProtocol } as const
+  return {
+    links: [
+      { ifindex: loopbackIfindex, up: true },
+      { ifindex, up: true, ipv6AddressGeneration: 'none' },
+    ],
+    addresses: [{ ifindex, cidr: hostCidr(address), scope: 'global' }],
+    neighbours: [{ ifindex, address: podGateway, mac: gatewayMac }],
+    routes: [
+      { ...route, destination: hostCidr(podGateway), scope: 'link' },
+      { ...route, destination: anywhere, gateway: podGateway, scope: 'global' },
+    ],
+    rules: [],
+  }
+}
+
+const aliasPrefix = 'vcn-cni '
+
+/** `ip link` shows whose interface it is, and a lost journal can be read back from the kernel. At most 255 bytes. */
+export function linkAlias(key: AttachmentKey): string {
+  return aliasPrefix + formatAttachmentKey(key)
+}
+
+export function keyFromAlias(alias: string): AttachmentKey | undefined {
+  const [network, containerId, ifname, ...rest] = alias.slice(aliasPrefix.length).split('/')
+  if (!alias.startsWith(aliasPrefix) || rest.length > 0) return undefined
+  if (network === undefined || containerId === undefined || ifname === undefined) return undefined
+  return { network, containerId, ifname }
+}
