@@ -12,7 +12,8 @@ export function parseIpv4Cidr(text: string): Result<Ipv4Cidr, string> {
   const expected = `${JSON.stringify(text)} is not an IPv4 block such as 10.0.4.0/24`
   const [addressText = '', lengthText = '', ...rest] = text.split('/')
   const address = parseIpv4(addressText)
-  if (!address.ok || rest.length > 0 || !/^\d{1,2}$/.test(lengthText) || Number(lengthText) > 32) return err(expected)
+  if (!address.ok || rest.length > 0 || !/^(?:0|[1-9]\d?)$/.test(lengthText) || Number(lengthText) > 32)
+    return err(expected)
   const prefixLength = Number(lengthText)
   const first = ipv4FromNumber(networkNumber(ipv4ToNumber(address.value), prefixLength))
   if (first !== address.value)

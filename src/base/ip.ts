@@ -21,6 +21,10 @@ export function familyOf(address: Ip): IpFamily {
   return address.includes(':') ? 6 : 4
 }
 
+export function isIpv4(address: Ip): address is Ipv4 {
+  return familyOf(address) === 4
+}
+
 /** The address as an unsigned 32-bit number: arithmetic on IPv4 only happens through this and its inverse. */
 export function ipv4ToNumber(address: Ipv4): number {
   let value = 0

@@ -5,11 +5,10 @@ import { err, ok, type Result } from './result.ts'
 export type Mac = Brand<string, 'Mac'>
 
 export function parseMac(text: string): Result<Mac, string> {
-  const canonical = text.toLowerCase().replaceAll('-', ':')
-  if (!/^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/.test(canonical)) {
+  if (!/^[0-9a-f]{2}([:-])[0-9a-f]{2}(?:\1[0-9a-f]{2}){4}$/i.test(text)) {
     return err(`${JSON.stringify(text)} is not a MAC address such as 02:00:17:00:00:01`)
   }
-  return ok(canonical as Mac)
+  return ok(text.toLowerCase().replaceAll('-', ':') as Mac)
 }
 
 export function macToBytes(mac: Mac): Buffer {

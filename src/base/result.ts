@@ -1,3 +1,5 @@
+import { inspect } from 'node:util'
+
 /** An expected outcome: a value, or an error the caller has to look at. Bugs are thrown instead. */
 export type Result<T, E> = Ok<T> | Err<E>
 export interface Ok<T> {
@@ -20,5 +22,7 @@ export function err<E>(error: E): Err<E> {
 /** The value, or an exception with the error's text: for places where an error would be a bug. */
 export function unwrap<T, E>(result: Result<T, E>): T {
   if (result.ok) return result.value
-  throw result.error instanceof Error ? result.error : new Error(String(result.error))
+  const { error } = result
+  if (error instanceof Error) throw error
+  throw new Error(typeof error === 'string' ? error : inspect(error), { cause: error })
 }

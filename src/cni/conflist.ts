@@ -41,7 +41,7 @@ const conflistVersion: SpecVersion = '1.0.0'
 const ownTypes: ReadonlySet<string> = new Set(['vcn-cni', 'vcn-mesh'])
 
 const conflistSchema: z.ZodType<Conflist> = z.looseObject({
-  plugins: z.array(z.looseObject({ type: z.string() })).min(1, 'must not be empty'),
+  plugins: z.array(z.looseObject({ type: z.string() })),
 })
 
 /** Static on purpose: whatever an operator may change lives in the agent's own configuration. */
@@ -62,7 +62,8 @@ export function parseConflist(text: string): Result<Conflist, string> {
     return err(`not valid JSON: ${cause instanceof Error ? cause.message : String(cause)}`)
   }
   const parsed = parseWith(conflistSchema, raw)
-  return parsed.ok ? parsed : err(formatFieldErrors(parsed.error))
+  // Not zod's copy, which would put `plugins` before all other fields when the file is written again.
+  return parsed.ok ? ok(raw as Conflist) : err(formatFieldErrors(parsed.error))
 }
 
 export function renderConflist(conflist: Conflist): string {
@@ -75,7 +76,7 @@ export function renderConflist(conflist: Conflist): string {
  */
 export function mergeConflist(existing: Conflist | undefined, ours: Conflist): Conflist {
   if (existing === undefined) return ours
-  return { ...existing, ...overlay(existing, ours), plugins: mergePlugins(existing.plugins, ours.plugins) }
+  return { ...overlay(existing, ours), plugins: mergePlugins(existing.plugins, ours.plugins) }
 }
 
 /** Compared by meaning: neither the order of keys nor 1500.0 in place of 1500 is a reason to write. */

@@ -3,7 +3,7 @@ import { err, ok, type Result } from '../base/result.ts'
 import { formatFieldErrors, parseWith } from '../base/schema.ts'
 import { type CniError, cniError } from './errors.ts'
 import { identifierProblem } from './parameters.ts'
-import { type CniDns, type CniResult, dnsSchema, resultSchema } from './result.ts'
+import { type CniDns, type CniResult, dnsSchema, parseResult } from './result.ts'
 import { isSupportedVersion, type SpecVersion, supportedVersions } from './versions.ts'
 
 /** What our entry of a configuration may say. */
@@ -92,10 +92,16 @@ export function parseGcConf(config: JsonObject): Result<GcConf, CniError> {
   })
 }
 
-/** undefined when there is none: outside a chain, or the first plugin of it. */
+/** undefined when there is none: outside a chain, or for the first plugin of one. */
 export function parsePrevResult(config: JsonObject, version: SpecVersion): Result<CniResult | undefined, CniError> {
-  const parsed = parseFields(z.object({ prevResult: resultSchema(version).exactOptional() }), config)
-  return parsed.ok ? ok(parsed.value.prevResult) : parsed
+  if (config['prevResult'] === undefined) return ok(undefined)
+  const parsed = parseResult(config['prevResult'], version)
+  if (parsed.ok) return parsed
+  const errors = parsed.error.map(({ field, problem }) => ({
+    field: field === '' ? 'prevResult' : `prevResult.${field}`,
+    problem,
+  }))
+  return err(cniError('INVALID_CONFIG', formatFieldErrors(errors)))
 }
 
 /** Fields of the configuration by a schema; errors name the field, its value and what would be valid. */

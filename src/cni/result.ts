@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import * as z from 'zod'
-import type { Result } from '../base/result.ts'
-import { type FieldError, parseWith } from '../base/schema.ts'
+import { err, ok, type Result } from '../base/result.ts'
+import { type FieldError, parseWith, viaParser } from '../base/schema.ts'
 import { hasAddressVersion, hasLinkDetails, type SpecVersion, supportedVersions } from './versions.ts'
 
 /**
@@ -53,10 +53,7 @@ export interface CniDns {
 }
 
 const addressSchema = z.string().refine((text) => isIP(text) !== 0, 'is not an IP address')
-const addressWithPrefixSchema = z.custom<AddressWithPrefix>(
-  (value) => typeof value === 'string' && isAddressWithPrefix(value),
-  'is not an IP address with a prefix length, such as 10.0.4.7/32',
-)
+const addressWithPrefixSchema = z.string().transform(viaParser(parseAddressWithPrefix))
 const wholeNumber = z.int().nonnegative()
 
 export const dnsSchema = z.object({
@@ -93,20 +90,21 @@ const ipSchema = z.object({
   interface: wholeNumber.exactOptional(),
 })
 
-/** All of a result may be absent: plugins written in Go leave empty lists out. */
-export function resultSchema(version: SpecVersion): z.ZodType<CniResult> {
-  const detailed = hasLinkDetails(version)
-  return z.object({
-    interfaces: z.array(detailed ? detailedInterface : plainInterface).default([]),
-    ips: z.array(ipSchema).default([]),
-    routes: z.array(detailed ? detailedRoute : plainRoute).default([]),
-    dns: dnsSchema.default({}),
-  })
-}
+// Any list may be absent: plugins written in Go leave empty ones out.
+const plainResult = z.object({
+  interfaces: z.array(plainInterface).default([]),
+  ips: z.array(ipSchema).default([]),
+  routes: z.array(plainRoute).default([]),
+  dns: dnsSchema.default({}),
+})
+const detailedResult = plainResult.extend({
+  interfaces: z.array(detailedInterface).default([]),
+  routes: z.array(detailedRoute).default([]),
+})
 
 /** Reads a result as `version` defines it: fields of other versions and plugins' own fields are dropped. */
 export function parseResult(raw: unknown, version: SpecVersion): Result<CniResult, readonly FieldError[]> {
-  return parseWith(resultSchema(version), raw)
+  return parseWith<CniResult>(hasLinkDetails(version) ? detailedResult : plainResult, raw)
 }
 
 /** The JSON text for standard output, in the version the configuration asks for. */
@@ -138,10 +136,12 @@ export function mergeResults(previous: CniResult, ours: CniResult): CniResult {
   }
 }
 
-function isAddressWithPrefix(text: string): text is AddressWithPrefix {
+function parseAddressWithPrefix(text: string): Result<AddressWithPrefix, string> {
   const [address = '', length = '', ...rest] = text.split('/')
   const family = isIP(address)
-  return family !== 0 && rest.length === 0 && /^\d{1,3}$/.test(length) && Number(length) <= (family === 4 ? 32 : 128)
+  const lengthIsValid = /^\d{1,3}$/.test(length) && Number(length) <= (family === 4 ? 32 : 128)
+  if (family !== 0 && lengthIsValid && rest.length === 0) return ok<AddressWithPrefix>(`${address}/${Number(length)}`)
+  return err(`${JSON.stringify(text)} is not an IP address with its prefix length, such as 10.0.4.7/32`)
 }
 
 function isEmptyDns(dns: CniDns): boolean {

@@ -26,7 +26,7 @@ interface Executor<Op> {
 const executors: { readonly [K in OperationKind]: Executor<Operation<K>> } = {
   'link.change': {
     request: ({ link }) => changeLink(link),
-    describe: ({ link }) => `setting interface ${link.ifindex} up`,
+    describe: ({ link }) => `configuring interface ${link.ifindex}`,
     harmless: [],
   },
   'address.add': {

@@ -78,7 +78,7 @@ function holds(link: Link | undefined, plan: LinkPlan): boolean {
   const { mtuBytes, alias, ipv4Conf } = plan
   const { forwarding, proxyArp, rpFilter, sendRedirects } = ipv4Conf ?? {}
   return (
-    link.up &&
+    (plan.up === undefined || link.up) &&
     (mtuBytes === undefined || link.mtuBytes === mtuBytes) &&
     (alias === undefined || link.alias === alias) &&
     (forwarding === undefined || link.ipv4Conf.forwarding === forwarding) &&

@@ -76,7 +76,9 @@ function planPodSide({ address, ifindex }: PodAttachment): NetnsPlan {
   return {
     links: [
       { ifindex: loopbackIfindex, up: true },
-      { ifindex, up: true, ipv6AddressGeneration: 'none' },
+      // First the mode, then up: the kernel makes its link-local address when the interface comes up.
+      { ifindex, ipv6AddressGeneration: 'none' },
+      { ifindex, up: true },
     ],
     addresses: [{ ifindex, cidr: hostCidr(address), scope: 'global' }],
     neighbours: [{ ifindex, address: podGateway, mac: gatewayMac }],

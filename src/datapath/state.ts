@@ -16,7 +16,7 @@ export interface NetnsPlan {
 /** Settings of an interface that exists; what is absent is left as it is. */
 export interface LinkPlan {
   readonly ifindex: number
-  readonly up: true
+  readonly up?: true
   readonly mtuBytes?: number
   readonly alias?: string
   readonly ipv4Conf?: Ipv4Conf

@@ -41,7 +41,8 @@ export function allocate(pool: AddressPool, request: AllocationRequest): Result<
 }
 
 const chooseVnic: Record<AllocationStrategy, (usages: readonly VnicUsage[]) => VnicUsage | undefined> = {
-  spread: (usages) => usages.reduce<VnicUsage | undefined>((best, usage) => (usage.free > (best?.free ?? 0) ? usage : best), undefined),
+  spread: (usages) =>
+    usages.reduce<VnicUsage | undefined>((best, usage) => (usage.free > (best?.free ?? 0) ? usage : best), undefined),
   pack: (usages) => usages.find((usage) => usage.free > 0),
 }
 

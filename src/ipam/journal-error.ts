@@ -3,8 +3,7 @@ import type { JournalFileError } from './journal-file.ts'
 import type { HeldRow } from './journal-row.ts'
 
 export type JournalOpenError =
-  | { readonly kind: 'locked'; readonly path: string; readonly holderPid: number | undefined }
-  | JournalFileError
+  { readonly kind: 'locked'; readonly path: string; readonly holderPid: number | undefined } | JournalFileError
 
 export type IntendError =
   | { readonly kind: 'duplicate-key'; readonly holder: HeldRow }

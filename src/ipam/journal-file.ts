@@ -3,7 +3,7 @@ import { DatabaseSync } from 'node:sqlite'
 import type { Logger } from '../base/logger.ts'
 import { err, ok, type Result } from '../base/result.ts'
 import { type AddressRow, parseRow } from './journal-row.ts'
-import { migrate } from './journal-schema.ts'
+import { inspectSchema, migrate } from './journal-schema.ts'
 import { sqliteFailure } from './sqlite-failure.ts'
 
 export interface JournalFile {
@@ -18,6 +18,7 @@ export type JournalFileError =
   | { readonly kind: 'newer-version'; readonly path: string; readonly found: number; readonly supported: number }
   | { readonly kind: 'unusable'; readonly path: string; readonly problem: string }
 
+type Opened = Omit<JournalFile, 'movedAsideTo'>
 type Damage = { readonly kind: 'corrupt'; readonly problem: string }
 
 /** How long a statement waits when an operator's sqlite3 holds the write lock. It blocks the agent, so it is short. */
@@ -32,7 +33,12 @@ export function openJournalFile(path: string, nowMs: number, logger: Logger): Re
   if (first.ok) return ok({ ...first.value, movedAsideTo: undefined })
   if (first.error.kind !== 'corrupt') return err(first.error)
   const movedAsideTo = `${path}.corrupt-${nowMs}`
-  moveAside(path, movedAsideTo)
+  try {
+    moveAside(path, movedAsideTo)
+  } catch (error) {
+    const problem = `it is damaged (${first.error.problem}) and cannot be moved aside: ${String(error)}`
+    return err({ kind: 'unusable', path, problem })
+  }
   logger.error('journal.corrupt', { path, problem: first.error.problem, movedAsideTo, startsEmpty: true })
   const second = tryOpen(path, logger)
   if (second.ok) return ok({ ...second.value, movedAsideTo })
@@ -40,13 +46,13 @@ export function openJournalFile(path: string, nowMs: number, logger: Logger): Re
   return err({ kind: 'unusable', path, problem: `a new file is damaged at once: ${second.error.problem}` })
 }
 
-function tryOpen(path: string, logger: Logger): Result<Omit<JournalFile, 'movedAsideTo'>, JournalFileError | Damage> {
+function tryOpen(path: string, logger: Logger): Result<Opened, JournalFileError | Damage> {
   const orphan = findOrphanedLog(path)
   if (orphan !== undefined) return err(orphan)
   let db: DatabaseSync | undefined
   try {
     db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS })
-    const opened = readAll(db, path, logger)
+    const opened = prepare(db, path, logger)
     if (!opened.ok) db.close()
     return opened
   } catch (error) {
@@ -56,13 +62,17 @@ function tryOpen(path: string, logger: Logger): Result<Omit<JournalFile, 'movedA
   }
 }
 
-function readAll(
-  db: DatabaseSync,
-  path: string,
-  logger: Logger,
-): Result<Omit<JournalFile, 'movedAsideTo'>, JournalFileError | Damage> {
-  const mode = Object.values(db.prepare('pragma journal_mode = wal').get() ?? {})[0]
-  if (mode !== 'wal') return err({ kind: 'unusable', path, problem: 'the file system cannot hold a write-ahead log' })
+function prepare(db: DatabaseSync, path: string, logger: Logger): Result<Opened, JournalFileError | Damage> {
+  const schema = inspectSchema(db)
+  if (schema.kind === 'foreign') {
+    return err({ kind: 'unusable', path, problem: 'it is the database of another program' })
+  }
+  if (schema.kind === 'newer') {
+    return err({ kind: 'newer-version', path, found: schema.found, supported: schema.supported })
+  }
+  if (db.prepare('pragma journal_mode = wal').get()?.['journal_mode'] !== 'wal') {
+    return err({ kind: 'unusable', path, problem: 'the file system cannot hold a write-ahead log' })
+  }
   db.exec(`
     pragma synchronous = full;
     pragma wal_autocheckpoint = ${CHECKPOINT_PAGES};
@@ -70,14 +80,16 @@ function readAll(
   `)
   const damage = db.prepare('pragma integrity_check(1)').get()?.['integrity_check']
   if (damage !== 'ok') return err({ kind: 'corrupt', problem: String(damage) })
-  const schema = migrate(db)
-  if (schema.kind === 'foreign') return err({ kind: 'unusable', path, problem: 'it is the database of another program' })
-  if (schema.kind === 'newer') return err({ kind: 'newer-version', path, found: schema.found, supported: schema.supported })
-  if (schema.kind === 'migrated') {
-    logger.info('journal.migrated', { path, from: schema.from, to: schema.to })
+  if (schema.kind === 'older') {
+    migrate(db, schema.found)
+    logger.info('journal.migrated', { path, from: schema.found })
     // The tables then stand in the main file: losing the log can cost transitions, never the tables.
     db.exec('pragma wal_checkpoint(truncate)')
   }
+  return readRows(db)
+}
+
+function readRows(db: DatabaseSync): Result<Opened, Damage> {
   const rows: AddressRow[] = []
   for (const raw of db.prepare('select * from address').all()) {
     const row = parseRow(raw)

@@ -43,6 +43,18 @@ export interface CoolingRow extends Intent, Cooldown {
 
 export type AddressRow = HeldRow | CoolingRow
 
+/** The row of a held address after its release. */
+export function coolingRow(
+  { ifindex: _, previous: __, ...row }: HeldRow,
+  { releasedMs, coolingUntilMs }: Cooldown,
+): CoolingRow {
+  return { ...row, state: 'cooling', releasedMs, coolingUntilMs }
+}
+
+export function cooldownOf({ releasedMs, coolingUntilMs }: CoolingRow): Cooldown {
+  return { releasedMs, coolingUntilMs }
+}
+
 /** A row of table `address`, which is what an operator sees. */
 export interface RowColumns extends Record<string, SQLInputValue> {
   readonly address: string

@@ -1,4 +1,5 @@
-import type { DatabaseSync } from 'node:sqlite'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { RowColumns } from './journal-row.ts'
 
 /** "vcnj" in ASCII: tells our file from any other SQLite database (https://sqlite.org/pragma.html#pragma_application_id). */
 export const APPLICATION_ID = 0x76636e6a
@@ -32,33 +33,58 @@ const createAddressTable = `
   create unique index address_by_host_ifname on address (host_ifname) where state <> 'cooling';
 `
 
+const columns = [
+  ...['address', 'vnic_id', 'state', 'network', 'container_id', 'ifname', 'netns', 'host_ifname', 'ifindex'],
+  ...['pod_namespace', 'pod_name', 'pod_uid', 'created_ms', 'released_ms', 'cooling_until_ms', 'boot_id'],
+] satisfies (keyof RowColumns)[]
+
+/** Each takes the row's columns by name; `update` and `remove` also `from`, the state the row must have. */
+export interface JournalStatements {
+  readonly insert: StatementSync
+  readonly update: StatementSync
+  readonly remove: StatementSync
+}
+
+export function prepareStatements(db: DatabaseSync): JournalStatements {
+  const values = columns.map((column) => `:${column}`)
+  const assignments = columns.filter((column) => column !== 'address').map((column) => `${column} = :${column}`)
+  return {
+    insert: db.prepare(`insert into address (${columns.join(', ')}) values (${values.join(', ')})`),
+    update: db.prepare(`update address set ${assignments.join(', ')} where address = :address and state = :from`),
+    remove: db.prepare('delete from address where address = :address and state = :from'),
+  }
+}
+
 /** Step n takes a file of version n to version n + 1. Steps that have been released are never edited. */
 export type Migration = (db: DatabaseSync) => void
 export const MIGRATIONS: readonly Migration[] = [(db) => db.exec(createAddressTable)]
 
 export type SchemaState =
   | { readonly kind: 'current' }
-  | { readonly kind: 'migrated'; readonly from: number; readonly to: number }
+  | { readonly kind: 'older'; readonly found: number }
   | { readonly kind: 'newer'; readonly found: number; readonly supported: number }
   | { readonly kind: 'foreign' }
 
-/** Brings the file to our version, in one transaction; leaves other programs' files and later versions alone. */
-export function migrate(db: DatabaseSync, migrations: readonly Migration[] = MIGRATIONS): SchemaState {
-  const found = readPragma(db, 'user_version')
-  const applicationId = readPragma(db, 'application_id')
+/** Reads only, so that another program's file stays as it is. A file without anything in it is ours, of version 0. */
+export function inspectSchema(db: DatabaseSync, migrations: readonly Migration[] = MIGRATIONS): SchemaState {
+  const found = readNumber(db, 'pragma user_version')
+  const applicationId = readNumber(db, 'pragma application_id')
   const isEmpty = applicationId === 0 && found === 0 && readNumber(db, 'select count(*) from sqlite_schema') === 0
   if (applicationId !== APPLICATION_ID && !isEmpty) return { kind: 'foreign' }
   const supported = migrations.length
   if (found > supported) return { kind: 'newer', found, supported }
-  if (found === supported) return { kind: 'current' }
-  inTransaction(db, () => {
-    for (const step of migrations.slice(found)) step(db)
-    db.exec(`pragma application_id = ${APPLICATION_ID}; pragma user_version = ${supported}`)
-  })
-  return { kind: 'migrated', from: found, to: supported }
+  return found === supported ? { kind: 'current' } : { kind: 'older', found }
 }
 
-export function inTransaction(db: DatabaseSync, work: () => void): void {
+/** Brings a file of version `found` to ours, in one transaction. */
+export function migrate(db: DatabaseSync, found: number, migrations: readonly Migration[] = MIGRATIONS): void {
+  inTransaction(db, () => {
+    for (const step of migrations.slice(found)) step(db)
+    db.exec(`pragma application_id = ${APPLICATION_ID}; pragma user_version = ${migrations.length}`)
+  })
+}
+
+function inTransaction(db: DatabaseSync, work: () => void): void {
   db.exec('begin immediate')
   try {
     work()
@@ -67,10 +93,6 @@ export function inTransaction(db: DatabaseSync, work: () => void): void {
     if (db.isTransaction) db.exec('rollback')
     throw error
   }
-}
-
-function readPragma(db: DatabaseSync, name: 'user_version' | 'application_id'): number {
-  return readNumber(db, `pragma ${name}`)
 }
 
 function readNumber(db: DatabaseSync, sql: string): number {

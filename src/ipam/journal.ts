@@ -1,4 +1,4 @@
-import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { DatabaseSync, StatementResultingChanges } from 'node:sqlite'
 import { type AttachmentKey, formatAttachmentKey } from '../base/attachment.ts'
 import { type Clock, systemClock } from '../base/clock.ts'
 import type { Ipv4 } from '../base/ip.ts'
@@ -9,8 +9,17 @@ import { anchorCooldown } from './cooldown.ts'
 import type { IntendError, JournalOpenError } from './journal-error.ts'
 import { type JournalFile, openJournalFile } from './journal-file.ts'
 import { acquireLock } from './journal-lock.ts'
-import { type AddressRow, type CoolingRow, encodeRow, type HeldRow, type HeldState, type Intent } from './journal-row.ts'
-import { inTransaction } from './journal-schema.ts'
+import {
+  type AddressRow,
+  cooldownOf,
+  coolingRow,
+  type CoolingRow,
+  encodeRow,
+  type HeldRow,
+  type HeldState,
+  type Intent,
+} from './journal-row.ts'
+import { type JournalStatements, prepareStatements } from './journal-schema.ts'
 
 export interface JournalOptions {
   /** Of this boot of the machine: /proc/sys/kernel/random/boot_id (random(4)). */
@@ -41,9 +50,7 @@ export class Journal implements Disposable {
   readonly #lock: Disposable
   readonly #bootId: string
   readonly #logger: Logger
-  readonly #insert: StatementSync
-  readonly #update: StatementSync
-  readonly #remove: StatementSync
+  readonly #statements: JournalStatements
   readonly #rows = new Map<Ipv4, AddressRow>()
   readonly #heldByKey = new Map<string, HeldRow>()
   readonly #heldByHostIfname = new Map<string, HeldRow>()
@@ -73,9 +80,7 @@ export class Journal implements Disposable {
     this.#bootId = bootId
     this.#logger = logger
     this.movedAsideTo = file.movedAsideTo
-    this.#insert = file.db.prepare(insertSql)
-    this.#update = file.db.prepare(updateSql)
-    this.#remove = file.db.prepare('delete from address where address = :address and state = :from')
+    this.#statements = prepareStatements(file.db)
     for (const row of file.rows) this.#remember(row)
   }
 
@@ -90,39 +95,44 @@ export class Journal implements Disposable {
       throw new Error(`intend: ${intent.address} is held by ${formatAttachmentKey(before.key)} (${before.state})`)
     }
     if (before !== undefined && intent.createdMs < before.coolingUntilMs) {
-      throw new Error(`intend: ${intent.address} cools down until ${before.coolingUntilMs}, and it is ${intent.createdMs}`)
+      throw new Error(
+        `intend: ${intent.address} cools down until ${before.coolingUntilMs}, and it is ${intent.createdMs}`,
+      )
     }
     const previous = before === undefined ? null : cooldownOf(before)
     const row: HeldRow = { ...intent, state: 'adding', ifindex: null, bootId: this.#bootId, previous }
-    this.#write(before === undefined ? this.#insert : this.#update, row, 'cooling', 'buffered')
+    this.#write(before?.state ?? 'absent', row, 'buffered')
     return ok(row)
   }
 
   /** The pod's network stands. Synced: from here on somebody has been told that the address is his. */
   commit(key: AttachmentKey, { ifindex }: { readonly ifindex: number }): HeldRow {
     const row = this.#requireHeld('commit', key, ['adding'])
-    return this.#write(this.#update, { ...row, state: 'attached', ifindex }, row.state, 'synced')
+    return this.#write(row.state, { ...row, state: 'attached', ifindex }, 'synced')
   }
 
   /** The kernel's objects are about to be taken away. Repeating it is fine: a DEL is repeated until it succeeds. */
   beginRelease(key: AttachmentKey): HeldRow {
     const row = this.#requireHeld('beginRelease', key, ['adding', 'attached', 'deleting'])
     if (row.state === 'deleting') return row
-    return this.#write(this.#update, { ...row, state: 'deleting' }, row.state, 'buffered')
+    return this.#write(row.state, { ...row, state: 'deleting' }, 'buffered')
   }
 
   /** The kernel's objects are gone. Synced: the cooldown protects the next holder, also after a power failure. */
-  release(key: AttachmentKey, { nowMs, cooldownMs }: { readonly nowMs: number; readonly cooldownMs: number }): CoolingRow {
+  release(
+    key: AttachmentKey,
+    { nowMs, cooldownMs }: { readonly nowMs: number; readonly cooldownMs: number },
+  ): CoolingRow {
     const row = this.#requireHeld('release', key, ['deleting'])
     const cooling = coolingRow(row, { releasedMs: nowMs, coolingUntilMs: nowMs + cooldownMs })
-    return this.#write(this.#update, cooling, row.state, 'synced')
+    return this.#write(row.state, cooling, 'synced')
   }
 
   /** Takes an intent back: the address never was on the wire, so it needs no cooldown and keeps its place in the order of releases. */
   forget(key: AttachmentKey): void {
     const row = this.#requireHeld('forget', key, ['adding'])
     if (row.previous === null) this.#delete(row, 'buffered')
-    else this.#write(this.#update, coolingRow(row, row.previous), row.state, 'buffered')
+    else this.#write(row.state, coolingRow(row, row.previous), 'buffered')
   }
 
   /** The address's row while the attachment holds it; a released attachment is not found. */
@@ -162,7 +172,7 @@ export class Journal implements Disposable {
   #anchorCooldowns(nowMs: number): void {
     const early = this.all().filter((row): row is CoolingRow => row.state === 'cooling' && row.releasedMs > nowMs)
     for (const row of early) {
-      this.#write(this.#update, { ...row, ...anchorCooldown(row, nowMs) }, 'cooling', 'buffered')
+      this.#write(row.state, { ...row, ...anchorCooldown(row, nowMs) }, 'buffered')
     }
     this.#latestReleaseMs = nowMs
     this.#logger.warn('journal.clockWentBack', { nowMs, addresses: early.map((row) => row.address) })
@@ -171,29 +181,33 @@ export class Journal implements Disposable {
   #requireHeld(transition: string, key: AttachmentKey, from: readonly HeldState[]): HeldRow {
     const row = this.find(key)
     if (row !== undefined && from.includes(row.state)) return row
-    throw new Error(`${transition}: ${formatAttachmentKey(key)} is ${row?.state ?? 'not held'}, not ${from.join(' or ')}`)
+    throw new Error(
+      `${transition}: ${formatAttachmentKey(key)} is ${row?.state ?? 'not held'}, not ${from.join(' or ')}`,
+    )
   }
 
-  /** Memory follows only what the disk has taken. */
-  #write<R extends AddressRow>(statement: StatementSync, row: R, from: AddressRow['state'], durability: Durability): R {
+  #write<R extends AddressRow>(from: AddressRow['state'] | 'absent', row: R, durability: Durability): R {
+    const { insert, update } = this.#statements
     const columns = encodeRow(row)
-    this.#run(statement, statement === this.#insert ? columns : { ...columns, from }, row.address, durability)
+    this.#run(durability, row.address, () =>
+      from === 'absent' ? insert.run(columns) : update.run({ ...columns, from }),
+    )
+    // Memory follows only what the disk has taken.
     this.#drop(row.address)
     this.#remember(row)
     return row
   }
 
-  #delete(row: AddressRow, durability: Durability): void {
-    this.#run(this.#remove, { address: row.address, from: row.state }, row.address, durability)
-    this.#drop(row.address)
+  #delete({ address, state }: AddressRow, durability: Durability): void {
+    this.#run(durability, address, () => this.#statements.remove.run({ address, from: state }))
+    this.#drop(address)
   }
 
-  /** In WAL mode `full` syncs the log at every commit, `normal` only around checkpoints (https://sqlite.org/pragma.html#pragma_synchronous). */
-  #run(statement: StatementSync, parameters: Record<string, SQLInputValue>, address: Ipv4, durability: Durability): void {
+  #run(durability: Durability, address: Ipv4, write: () => StatementResultingChanges): void {
+    // In WAL mode `full` syncs the log at each commit, `normal` only at checkpoints (https://sqlite.org/pragma.html#pragma_synchronous).
     if (durability === 'buffered') this.#db.exec('pragma synchronous = normal')
     try {
-      const { changes } = statement.run(parameters)
-      if (changes !== 1) throw new Error(`the journal's row of ${address} was changed by another program`)
+      if (write().changes !== 1) throw new Error(`the journal's row of ${address} was changed by another program`)
     } finally {
       if (durability === 'buffered') this.#db.exec('pragma synchronous = full')
     }

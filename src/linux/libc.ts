@@ -32,7 +32,7 @@ const extraErrno: Readonly<Record<number, readonly [string, string]>> = {
 
 const libc = koffi.load('libc.so.6')
 
-// socket(2), bind(2), send(2), recv(2), setns(2), unshare(2), mount(2), umount2(2), flock(2)
+// socket(2), bind(2), send(2), recv(2), setns(2), unshare(2), mount(2), umount2(2), flock(2), ioctl(2)
 const rawSocket = libc.func('int socket(int domain, int type, int protocol)')
 const rawBind = libc.func('int bind(int fd, const void *address, unsigned int length)')
 const rawGetsockname = libc.func('int getsockname(int fd, _Out_ uint8_t *address, _Inout_ uint32_t *length)')
@@ -45,6 +45,8 @@ const rawMount = libc.func(
   'int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data)',
 )
 const rawUmount = libc.func('int umount2(const char *target, int flags)')
+const rawFlock = libc.func('int flock(int fd, int operation)')
+const rawIoctl = libc.func('int ioctl(int fd, unsigned long request)')
 const rawClose = libc.func('int close(int fd)')
 
 function checked(syscall: string, result: number, context?: string): number {
@@ -87,6 +89,8 @@ export function sendBlocking(fd: number, data: Uint8Array): Promise<void> {
     rawSend.async(fd, data, data.length, 0, (error: Error | null, sent: unknown) => {
       if (error !== null) reject(error)
       else if (asNumber(sent) === data.length) resolve()
+      // koffi hands the errno of the call's own thread to the callback.
+      else if (asNumber(sent) < 0) reject(new SystemError('send', koffi.errno()))
       else reject(new Error(`send: ${asNumber(sent)} of ${data.length} bytes went out`))
     })
   })
@@ -111,6 +115,15 @@ export function mount(source: string, target: string, flags: number): void {
 
 export function umount(target: string, flags: number): void {
   checked('umount2', asNumber(rawUmount(target, flags)), target)
+}
+
+export function flock(fd: number, operation: number): void {
+  checked('flock', asNumber(rawFlock(fd, operation)))
+}
+
+/** A request without an argument that answers by its return value. */
+export function ioctl(fd: number, request: number): number {
+  return checked('ioctl', asNumber(rawIoctl(fd, request)), `request 0x${request.toString(16)}`)
 }
 
 export function close(fd: number): void {

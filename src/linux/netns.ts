@@ -9,6 +9,8 @@ const MS_REC = 16384
 const MS_SHARED = 1 << 20
 const MNT_DETACH = 2
 const NSFS_MAGIC = 0x6e736673 // linux/magic.h
+const NS_GET_NSTYPE = 0xb703 // linux/nsfs.h
+const LOCK_EX = 2 // flock(2)
 
 /** Where iproute2 keeps the names of network namespaces (ip-netns(8)). */
 export const netnsDirectory = '/run/netns'
@@ -24,12 +26,27 @@ export type Sync<T> = T extends PromiseLike<unknown> ? never : T
 /** Opens a network namespace by path. */
 export function openNetns(path: string): Result<Fd, NetnsProblem> {
   try {
+    // Before the open: opening a FIFO waits for its other end, opening a device may do anything.
     if (statfsSync(path).type !== NSFS_MAGIC) return err('not-a-network-namespace')
-    return ok(Fd.open(path, constants.O_RDONLY))
+    const fd = Fd.open(path, constants.O_RDONLY)
+    if (isNetns(fd)) return ok(fd)
+    fd[Symbol.dispose]()
+    return err('not-a-network-namespace')
   } catch (error) {
     if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) {
       return err('missing')
     }
+    throw error
+  }
+}
+
+// The other kinds of namespaces are files of the same file system; the name may even have changed hands since statfs.
+function isNetns(fd: Fd): boolean {
+  try {
+    return libc.ioctl(fd.number, NS_GET_NSTYPE) === CLONE_NEWNET
+  } catch (error) {
+    if (error instanceof libc.SystemError && error.code === 'ENOTTY') return false
+    fd[Symbol.dispose]()
     throw error
   }
 }
@@ -100,6 +117,10 @@ export function listNamedNetns(): readonly string[] {
 // that has copied it; a process with a private copy would otherwise keep the namespace alive.
 function prepareNetnsDirectory(): void {
   mkdirSync(netnsDirectory, { recursive: true, mode: 0o755 })
+  // As iproute2 does: two processes that make the very first name at once would mount the directory twice, and a
+  // name would be removed from the upper mount only. Closing the descriptor gives the lock back.
+  using directory = Fd.open(netnsDirectory, constants.O_RDONLY | constants.O_DIRECTORY)
+  libc.flock(directory.number, LOCK_EX)
   try {
     libc.mount('', netnsDirectory, MS_SHARED | MS_REC)
   } catch (error) {

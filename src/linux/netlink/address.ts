@@ -1,8 +1,6 @@
 import { type Cidr } from '../../base/cidr.ts'
-import { familyOf, ipFromBytes, ipToBytes } from '../../base/ip.ts'
+import { familyOf, ipToBytes, type IpFamily } from '../../base/ip.ts'
 import {
-  AF_INET,
-  AF_INET6,
   NLM_F_CREATE,
   NLM_F_DUMP,
   NLM_F_EXCL,
@@ -11,7 +9,8 @@ import {
   RTM_GETADDR,
   RTM_NEWADDR,
 } from './constants.ts'
-import { BodyWriter, type NetlinkRequest, splitBody } from './wire.ts'
+import { addressFamilyNumber, decodeBlock, familyFromNumber } from './inet.ts'
+import { BodyWriter, MalformedNetlink, type NetlinkRequest, splitBody } from './wire.ts'
 
 // linux/if_addr.h
 const IFA_ADDRESS = 1
@@ -53,10 +52,13 @@ export function deleteAddress(address: InterfaceAddress): NetlinkRequest {
   return { type: RTM_DELADDR, flags: NLM_F_REQUEST, body: encode(address) }
 }
 
-/** With an ifindex only that interface's addresses (strict checking on the socket makes the kernel filter). */
-export function dumpAddresses(family: 4 | 6, ifindex = 0): NetlinkRequest {
+/**
+ * With an ifindex only that interface's addresses: strict checking on the socket makes the kernel filter. It refuses the
+ * dump (ENODEV) when the interface is gone.
+ */
+export function dumpAddresses(family: IpFamily, ifindex = 0): NetlinkRequest {
   const fixed = Buffer.alloc(ifaddrmsgBytes)
-  fixed.writeUInt8(family === 4 ? AF_INET : AF_INET6, 0)
+  fixed.writeUInt8(addressFamilyNumber(family), 0)
   fixed.writeUInt32LE(ifindex, 4)
   return { type: RTM_GETADDR, flags: NLM_F_REQUEST | NLM_F_DUMP, body: fixed }
 }
@@ -64,11 +66,13 @@ export function dumpAddresses(family: 4 | 6, ifindex = 0): NetlinkRequest {
 /** Body of RTM_NEWADDR or RTM_DELADDR. */
 export function decodeAddress(body: Buffer): InterfaceAddress {
   const [fixed, attributes] = splitBody(body, ifaddrmsgBytes)
+  const family = familyFromNumber(fixed.readUInt8(0))
+  if (family === undefined) throw new MalformedNetlink(`an address of family ${fixed.readUInt8(0)}`)
   const own = attributes.bytes(IFA_LOCAL) ?? attributes.bytes(IFA_ADDRESS)
   const flags = attributes.u32(IFA_FLAGS) ?? fixed.readUInt8(2)
   return {
     ifindex: fixed.readUInt32LE(4),
-    cidr: { address: ipFromBytes(own ?? Buffer.alloc(4)), prefixLength: fixed.readUInt8(1) },
+    cidr: decodeBlock(own, fixed.readUInt8(1), family),
     scope: scopeFromNumber(fixed.readUInt8(3)),
     ...((flags & IFA_F_NOPREFIXROUTE) !== 0 && { noPrefixRoute: true }),
   }
@@ -77,7 +81,7 @@ export function decodeAddress(body: Buffer): InterfaceAddress {
 function encode(address: InterfaceAddress): Buffer {
   const { cidr, ifindex, scope } = address
   const fixed = Buffer.alloc(ifaddrmsgBytes)
-  fixed.writeUInt8(familyOf(cidr.address) === 4 ? AF_INET : AF_INET6, 0)
+  fixed.writeUInt8(addressFamilyNumber(familyOf(cidr.address)), 0)
   fixed.writeUInt8(cidr.prefixLength, 1)
   fixed.writeUInt8(scopeNumber[scope], 3)
   fixed.writeUInt32LE(ifindex, 4)

@@ -1,9 +1,10 @@
 import { describeErrno } from '../libc.ts'
 import { NLM_F_ACK_TLVS, NLM_F_CAPPED } from './constants.ts'
-import { Attributes, headerBytes, MalformedNetlink, type NetlinkMessage } from './wire.ts'
+import { align, Attributes, headerBytes, MalformedNetlink, type NetlinkMessage } from './wire.ts'
 
 // linux/netlink.h, enum nlmsgerr_attrs
 const NLMSGERR_ATTR_MSG = 1
+const errnoBytes = 4
 
 /** The kernel's refusal of one request, with the sentence of its extended ack where it gave one. */
 export class NetlinkError extends Error {
@@ -23,16 +24,32 @@ export class NetlinkError extends Error {
   }
 }
 
+export interface Answer {
+  readonly errno: number
+  readonly extendedAck?: string
+}
+
 /** The answer to one request: errno 0 is an acknowledgement. Body of NLMSG_ERROR (netlink(7)). */
-export function decodeAck(message: NetlinkMessage): { readonly errno: number; readonly extendedAck?: string } {
-  const { body, flags } = message
-  if (body.length < 4) throw new MalformedNetlink('an error message has no error')
+export function decodeAck({ body, flags }: NetlinkMessage): Answer {
+  if (body.length < errnoBytes) throw new MalformedNetlink('an error message has no error')
   const errno = -body.readInt32LE(0)
-  if ((flags & NLM_F_ACK_TLVS) === 0 || body.length < 4 + headerBytes) return { errno }
-  // Behind the errno: the request's header, its payload unless capped, then the attributes.
-  const requestBytes = (flags & NLM_F_CAPPED) !== 0 ? headerBytes : body.readUInt32LE(4)
-  const start = 4 + ((requestBytes + 3) & ~3)
-  if (start > body.length) throw new MalformedNetlink('an error message is cut off')
-  const extendedAck = Attributes.decode(body.subarray(start)).text(NLMSGERR_ATTR_MSG)
-  return extendedAck === undefined ? { errno } : { errno, extendedAck }
+  if ((flags & NLM_F_ACK_TLVS) === 0 || body.length < errnoBytes + headerBytes) return { errno }
+  // Behind the errno: the request's header, its payload unless the answer is capped, then the attributes.
+  const requestBytes = (flags & NLM_F_CAPPED) !== 0 ? headerBytes : body.readUInt32LE(errnoBytes)
+  if (requestBytes < headerBytes || requestBytes > body.length - errnoBytes) {
+    throw new MalformedNetlink(`an error message quotes ${requestBytes} bytes of ${body.length}`)
+  }
+  return { errno, ...decodeExtendedAck(body.subarray(errnoBytes + align(requestBytes))) }
+}
+
+/** How a dump ended; errno 0 is well. Body of NLMSG_DONE (net/netlink/af_netlink.c, netlink_dump_done). */
+export function decodeDone({ body, flags }: NetlinkMessage): Answer {
+  if (body.length < errnoBytes) return { errno: 0 }
+  const errno = -body.readInt32LE(0)
+  return (flags & NLM_F_ACK_TLVS) === 0 ? { errno } : { errno, ...decodeExtendedAck(body.subarray(errnoBytes)) }
+}
+
+function decodeExtendedAck(attributes: Buffer): Pick<Answer, 'extendedAck'> {
+  const extendedAck = Attributes.decode(attributes).text(NLMSGERR_ATTR_MSG)
+  return extendedAck === undefined ? {} : { extendedAck }
 }

@@ -4,6 +4,7 @@ import * as libc from '../libc.ts'
 import { type InterfaceAddress, decodeAddress } from './address.ts'
 import {
   AF_NETLINK,
+  AF_UNSPEC,
   NLM_F_ACK,
   NLM_F_REQUEST,
   NLMSG_NOOP,
@@ -48,23 +49,33 @@ export class NetlinkMonitor implements Disposable {
   readonly #onChange: (change: NetworkChange) => void
   #stopped = false
 
-  constructor(onChange: (change: NetworkChange) => void) {
+  /** How much the kernel keeps for a slow reader before it answers 'lost' is `receiveBufferBytes`. */
+  constructor(
+    onChange: (change: NetworkChange) => void,
+    { receiveBufferBytes = 8 * 1024 * 1024 }: { readonly receiveBufferBytes?: number } = {},
+  ) {
     this.#onChange = onChange
-    this.#fd = openRouteSocket(8 * 1024 * 1024)
-    const address = Buffer.alloc(12)
-    address.writeUInt16LE(AF_NETLINK, 0)
-    address.writeUInt32LE(
-      groups.reduce((bits, group) => bits | (1 << (group - 1)), 0),
-      8,
-    )
-    libc.bind(this.#fd.number, address)
+    this.#fd = openRouteSocket(receiveBufferBytes)
+    try {
+      subscribe(this.#fd)
+    } catch (error) {
+      this.#fd[Symbol.dispose]()
+      throw error
+    }
+    process.once('exit', this.#wakeRead)
     this.#readNext()
   }
 
-  /** A read cannot be cancelled: the socket is asked something, and the answer wakes the read. */
   [Symbol.dispose](): void {
     if (this.#stopped) return
     this.#stopped = true
+    process.off('exit', this.#wakeRead)
+    this.#wakeRead()
+  }
+
+  // A read cannot be cancelled: the socket is asked something, and the answer wakes it. exit(3) joins the threads of
+  // libuv's pool, so that a process with a waiting read would never end, not even by an uncaught exception.
+  readonly #wakeRead = (): void => {
     const wake = { type: NLMSG_NOOP, flags: NLM_F_REQUEST | NLM_F_ACK, body: new Uint8Array(0) }
     libc.send(this.#fd.number, encodeRequests([wake], 0, 0))
   }
@@ -77,7 +88,7 @@ export class NetlinkMonitor implements Disposable {
       }
       if (error === null) this.#deliver(Buffer.from(this.#buffer.subarray(0, length)))
       else if (error.code === 'ENOBUFS') this.#onChange({ kind: 'lost' })
-      else throw error
+      else if (error.code !== 'EINTR') throw error
       this.#readNext()
     })
   }
@@ -85,18 +96,31 @@ export class NetlinkMonitor implements Disposable {
   #deliver(datagram: Buffer): void {
     for (const message of decodeMessages(datagram)) {
       const change = decodeChange(message)
-      if (change !== undefined) this.#onChange(change)
+      // The listener may dispose of the monitor in the middle of a datagram.
+      if (change !== undefined && !this.#stopped) this.#onChange(change)
     }
   }
+}
+
+function subscribe(fd: Fd): void {
+  const address = Buffer.alloc(12) // struct sockaddr_nl
+  address.writeUInt16LE(AF_NETLINK, 0)
+  address.writeUInt32LE(
+    groups.reduce((bits, group) => bits | (1 << (group - 1)), 0),
+    8,
+  )
+  libc.bind(fd.number, address)
 }
 
 export function decodeChange({ type, body }: NetlinkMessage): NetworkChange | undefined {
   switch (type) {
     case RTM_NEWLINK:
-    case RTM_DELLINK:
+    case RTM_DELLINK: {
       // AF_BRIDGE messages of the same type describe ports, not links.
-      if (body.readUInt8(0) !== 0) return undefined
+      const [family = AF_UNSPEC] = body
+      if (family !== AF_UNSPEC) return undefined
       return { kind: type === RTM_NEWLINK ? 'link.set' : 'link.deleted', link: decodeLink(body) }
+    }
     case RTM_NEWADDR:
     case RTM_DELADDR:
       return { kind: type === RTM_NEWADDR ? 'address.set' : 'address.deleted', address: decodeAddress(body) }

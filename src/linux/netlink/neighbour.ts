@@ -1,8 +1,6 @@
-import { familyOf, ipFromBytes, ipToBytes, type Ip, type IpFamily } from '../../base/ip.ts'
+import { familyOf, ipToBytes, type Ip, type IpFamily } from '../../base/ip.ts'
 import { type Mac, macFromBytes, macToBytes } from '../../base/mac.ts'
 import {
-  AF_INET,
-  AF_INET6,
   NLM_F_CREATE,
   NLM_F_DUMP,
   NLM_F_REPLACE,
@@ -11,6 +9,7 @@ import {
   RTM_GETNEIGH,
   RTM_NEWNEIGH,
 } from './constants.ts'
+import { addressFamilyNumber, decodeIp, familyFromNumber } from './inet.ts'
 import { BodyWriter, type NetlinkRequest, splitBody } from './wire.ts'
 
 // linux/neighbour.h
@@ -38,25 +37,26 @@ export function deleteNeighbour(neighbour: Neighbour): NetlinkRequest {
 
 export function dumpNeighbours(family: IpFamily, ifindex?: number): NetlinkRequest {
   const fixed = Buffer.alloc(ndmsgBytes)
-  fixed.writeUInt8(family === 4 ? AF_INET : AF_INET6, 0)
+  fixed.writeUInt8(addressFamilyNumber(family), 0)
   const writer = new BodyWriter().bytes(fixed)
   if (ifindex !== undefined) writer.u32(NDA_IFINDEX, ifindex)
   return { type: RTM_GETNEIGH, flags: NLM_F_REQUEST | NLM_F_DUMP, body: writer.done() }
 }
 
-/** Body of RTM_NEWNEIGH or RTM_DELNEIGH; undefined for learned entries. */
+/** Body of RTM_NEWNEIGH or RTM_DELNEIGH; undefined for learned entries and for those of other families. */
 export function decodeNeighbour(body: Buffer): Neighbour | undefined {
   const [fixed, attributes] = splitBody(body, ndmsgBytes)
+  const family = familyFromNumber(fixed.readUInt8(0))
   const address = attributes.bytes(NDA_DST)
   const mac = attributes.bytes(NDA_LLADDR)
-  if ((fixed.readUInt16LE(8) & NUD_PERMANENT) === 0 || mac?.length !== 6) return undefined
-  if (address?.length !== 4 && address?.length !== 16) return undefined
-  return { ifindex: fixed.readInt32LE(4), address: ipFromBytes(address), mac: macFromBytes(mac) }
+  if (family === undefined || (fixed.readUInt16LE(8) & NUD_PERMANENT) === 0) return undefined
+  if (address === undefined || mac?.length !== 6) return undefined
+  return { ifindex: fixed.readInt32LE(4), address: decodeIp(address, family), mac: macFromBytes(mac) }
 }
 
 function encode(neighbour: Neighbour): BodyWriter {
   const fixed = Buffer.alloc(ndmsgBytes)
-  fixed.writeUInt8(familyOf(neighbour.address) === 4 ? AF_INET : AF_INET6, 0)
+  fixed.writeUInt8(addressFamilyNumber(familyOf(neighbour.address)), 0)
   fixed.writeInt32LE(neighbour.ifindex, 4)
   fixed.writeUInt16LE(NUD_PERMANENT, 8)
   return new BodyWriter().bytes(fixed).attribute(NDA_DST, ipToBytes(neighbour.address))

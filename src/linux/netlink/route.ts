@@ -1,9 +1,7 @@
 import type { Cidr } from '../../base/cidr.ts'
-import { familyOf, ipFromBytes, ipToBytes, type Ip, type IpFamily } from '../../base/ip.ts'
+import { familyOf, ipToBytes, type Ip, type IpFamily } from '../../base/ip.ts'
 import { type Scope, scopeFromNumber, scopeNumber } from './address.ts'
 import {
-  AF_INET,
-  AF_INET6,
   NLM_F_CREATE,
   NLM_F_DUMP,
   NLM_F_EXCL,
@@ -13,7 +11,8 @@ import {
   RTM_GETROUTE,
   RTM_NEWROUTE,
 } from './constants.ts'
-import { BodyWriter, type NetlinkRequest, splitBody } from './wire.ts'
+import { addressFamilyNumber, decodeBlock, decodeIp, familyFromNumber } from './inet.ts'
+import { type Attributes, BodyWriter, type NetlinkRequest, splitBody } from './wire.ts'
 
 // linux/rtnetlink.h
 const RTA_DST = 1
@@ -22,6 +21,9 @@ const RTA_GATEWAY = 5
 const RTA_PRIORITY = 6
 const RTA_PREFSRC = 7
 const RTA_TABLE = 15
+/** A next hop of the other address family (RFC 5549), and an encapsulation. */
+const RTA_VIA = 18
+const RTA_ENCAP = 22
 const RTN_UNICAST = 1
 const RTN_UNREACHABLE = 7
 const RT_TABLE_COMPAT = 252
@@ -66,46 +68,51 @@ export function dumpRoutes(
   filter: { readonly table?: number; readonly protocol?: number } = {},
 ): NetlinkRequest {
   const fixed = Buffer.alloc(rtmsgBytes)
-  fixed.writeUInt8(family === 4 ? AF_INET : AF_INET6, 0)
+  fixed.writeUInt8(addressFamilyNumber(family), 0)
   fixed.writeUInt8(filter.protocol ?? 0, 5)
   const writer = new BodyWriter().bytes(fixed)
   if (filter.table !== undefined) writer.u32(RTA_TABLE, filter.table)
   return { type: RTM_GETROUTE, flags: NLM_F_REQUEST | NLM_F_DUMP, body: writer.done() }
 }
 
-/** Body of RTM_NEWROUTE or RTM_DELROUTE; undefined for what `Route` cannot say (multipath, local, broadcast …). */
+/**
+ * Body of RTM_NEWROUTE or RTM_DELROUTE; undefined for what `Route` cannot say (multipath, local, broadcast, by type of
+ * service …): such a route must not pass for one of ours.
+ */
 export function decodeRoute(body: Buffer): Route | undefined {
   const [fixed, attributes] = splitBody(body, rtmsgBytes)
-  const family = fixed.readUInt8(0)
+  const family = familyFromNumber(fixed.readUInt8(0))
   const unreachable = fixed.readUInt8(7) === RTN_UNREACHABLE
   const ifindex = unreachable ? 0 : attributes.u32(RTA_OIF)
-  const flags = fixed.readUInt32LE(8)
-  if (!unreachable && fixed.readUInt8(7) !== RTN_UNICAST) return undefined
-  if (ifindex === undefined || (flags & RTM_F_CLONED) !== 0) return undefined
-  if (family !== AF_INET && family !== AF_INET6) return undefined
+  if (family === undefined || ifindex === undefined || hasOthers(fixed, attributes)) return undefined
   const gateway = attributes.bytes(RTA_GATEWAY)
   const source = attributes.bytes(RTA_PREFSRC)
   const metric = attributes.u32(RTA_PRIORITY)
   return {
     ...(unreachable && { type: 'unreachable' }),
     table: attributes.u32(RTA_TABLE) ?? fixed.readUInt8(4),
-    destination: {
-      address: ipFromBytes(attributes.bytes(RTA_DST) ?? Buffer.alloc(family === AF_INET ? 4 : 16)),
-      prefixLength: fixed.readUInt8(1),
-    },
+    destination: decodeBlock(attributes.bytes(RTA_DST), fixed.readUInt8(1), family),
     ifindex,
     scope: scopeFromNumber(fixed.readUInt8(6)),
     protocol: fixed.readUInt8(5),
-    ...(gateway !== undefined && { gateway: ipFromBytes(gateway) }),
-    ...(source !== undefined && { source: ipFromBytes(source) }),
+    ...(gateway !== undefined && { gateway: decodeIp(gateway, family) }),
+    ...(source !== undefined && { source: decodeIp(source, family) }),
     ...(metric !== undefined && { metric }),
   }
+}
+
+function hasOthers(fixed: Buffer, attributes: Attributes): boolean {
+  const [sourceLength, typeOfService, type] = [fixed.readUInt8(2), fixed.readUInt8(3), fixed.readUInt8(7)]
+  const isCloned = (fixed.readUInt32LE(8) & RTM_F_CLONED) !== 0
+  if (isCloned || sourceLength !== 0 || typeOfService !== 0) return true
+  if (type !== RTN_UNICAST && type !== RTN_UNREACHABLE) return true
+  return attributes.bytes(RTA_VIA) !== undefined || attributes.bytes(RTA_ENCAP) !== undefined
 }
 
 function encode(route: Route): Buffer {
   const { destination, gateway, source, metric, table } = route
   const fixed = Buffer.alloc(rtmsgBytes)
-  fixed.writeUInt8(familyOf(destination.address) === 4 ? AF_INET : AF_INET6, 0)
+  fixed.writeUInt8(addressFamilyNumber(familyOf(destination.address)), 0)
   fixed.writeUInt8(destination.prefixLength, 1)
   // Tables above 255 only fit the attribute; the field then holds RT_TABLE_COMPAT.
   fixed.writeUInt8(table < 256 ? table : RT_TABLE_COMPAT, 4)

@@ -1,8 +1,6 @@
 import type { Cidr } from '../../base/cidr.ts'
-import { ipFromBytes, ipToBytes, type IpFamily } from '../../base/ip.ts'
+import { ipToBytes, type IpFamily } from '../../base/ip.ts'
 import {
-  AF_INET,
-  AF_INET6,
   NLM_F_CREATE,
   NLM_F_DUMP,
   NLM_F_EXCL,
@@ -11,28 +9,23 @@ import {
   RTM_GETRULE,
   RTM_NEWRULE,
 } from './constants.ts'
-import { BodyWriter, type NetlinkRequest, splitBody } from './wire.ts'
+import { addressFamilyNumber, decodeBlock, familyFromNumber } from './inet.ts'
+import { type Attributes, BodyWriter, type NetlinkRequest, splitBody } from './wire.ts'
 
 // linux/fib_rules.h
-const FRA_DST = 1
 const FRA_SRC = 2
 const FRA_PRIORITY = 6
-const FRA_SUPPRESS_IFGROUP = 13
 const FRA_SUPPRESS_PREFIXLEN = 14
 const FRA_TABLE = 15
 const FRA_PROTOCOL = 21
 const FR_ACT_TO_TBL = 1
+/** The rule holds for what does *not* match (`ip rule add not from …`). */
+const FIB_RULE_INVERT = 2
+/** Every rule carries FRA_SUPPRESS_PREFIXLEN; -1 is "use what the table says" (net/core/fib_rules.c). */
+const suppressNothing = 0xffff_ffff
 const ruleHeaderBytes = 12
-/** What every rule that selects by addresses alone carries; anything more is a selector we do not know. */
-const plainAttributes = new Set([
-  FRA_DST,
-  FRA_SRC,
-  FRA_PRIORITY,
-  FRA_SUPPRESS_IFGROUP,
-  FRA_SUPPRESS_PREFIXLEN,
-  FRA_TABLE,
-  FRA_PROTOCOL,
-])
+/** What every rule that selects by source alone carries; anything more is a selector we do not know. */
+const plainAttributes = new Set([FRA_SRC, FRA_PRIORITY, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, FRA_PROTOCOL])
 
 /** A policy routing rule that looks a table up for packets from a block (ip-rule(8)). */
 export interface Rule {
@@ -56,36 +49,44 @@ export function deleteRule(rule: Rule): NetlinkRequest {
 
 export function dumpRules(family: IpFamily): NetlinkRequest {
   const fixed = Buffer.alloc(ruleHeaderBytes)
-  fixed.writeUInt8(family === 4 ? AF_INET : AF_INET6, 0)
+  fixed.writeUInt8(addressFamilyNumber(family), 0)
   return { type: RTM_GETRULE, flags: NLM_F_REQUEST | NLM_F_DUMP, body: fixed }
 }
 
 /** Body of RTM_NEWRULE or RTM_DELRULE. */
 export function decodeRule(body: Buffer): Rule {
   const [fixed, attributes] = splitBody(body, ruleHeaderBytes)
+  // Multicast routing's rules (RTNL_FAMILY_IPMR) come in the same messages.
+  const family = familyFromNumber(fixed.readUInt8(0))
   const from = attributes.bytes(FRA_SRC)
-  const others =
-    fixed.readUInt8(7) !== FR_ACT_TO_TBL ||
-    fixed.readUInt8(1) !== 0 ||
-    fixed.readUInt8(3) !== 0 ||
-    attributes.types().some((type) => !plainAttributes.has(type))
+  const others = family === undefined || hasOthers(fixed, attributes)
   return {
-    family: fixed.readUInt8(0) === AF_INET6 ? 6 : 4,
+    family: family ?? 4,
     priority: attributes.u32(FRA_PRIORITY) ?? 0,
     table: attributes.u32(FRA_TABLE) ?? fixed.readUInt8(4),
     protocol: attributes.u8(FRA_PROTOCOL) ?? 0,
-    ...(from !== undefined && { from: { address: ipFromBytes(from), prefixLength: fixed.readUInt8(2) } }),
+    ...(from !== undefined && family !== undefined && { from: decodeBlock(from, fixed.readUInt8(2), family) }),
     ...(others && { hasOtherSelectors: true }),
   }
 }
 
+function hasOthers(fixed: Buffer, attributes: Attributes): boolean {
+  const [destinationLength, typeOfService, action] = [fixed.readUInt8(1), fixed.readUInt8(3), fixed.readUInt8(7)]
+  if (destinationLength !== 0 || typeOfService !== 0 || action !== FR_ACT_TO_TBL) return true
+  if ((fixed.readUInt32LE(8) & FIB_RULE_INVERT) !== 0) return true
+  if ((attributes.u32(FRA_SUPPRESS_PREFIXLEN) ?? suppressNothing) !== suppressNothing) return true
+  return attributes.types().some((type) => !plainAttributes.has(type))
+}
+
 function encode(rule: Rule): Buffer {
+  // The kernel tells "from all" without an address: sent with one, the rule would read back as another.
+  const from = rule.from?.prefixLength === 0 ? undefined : rule.from
   const fixed = Buffer.alloc(ruleHeaderBytes)
-  fixed.writeUInt8(rule.family === 4 ? AF_INET : AF_INET6, 0)
-  fixed.writeUInt8(rule.from?.prefixLength ?? 0, 2)
+  fixed.writeUInt8(addressFamilyNumber(rule.family), 0)
+  fixed.writeUInt8(from?.prefixLength ?? 0, 2)
   fixed.writeUInt8(rule.table < 256 ? rule.table : 0, 4)
   fixed.writeUInt8(FR_ACT_TO_TBL, 7)
   const writer = new BodyWriter().bytes(fixed)
-  if (rule.from !== undefined) writer.attribute(FRA_SRC, ipToBytes(rule.from.address))
+  if (from !== undefined) writer.attribute(FRA_SRC, ipToBytes(from.address))
   return writer.u32(FRA_PRIORITY, rule.priority).u32(FRA_TABLE, rule.table).u8(FRA_PROTOCOL, rule.protocol).done()
 }

@@ -1,8 +1,8 @@
 import { err, ok, type Result } from '../../base/result.ts'
 import { Fd } from '../fd.ts'
 import * as libc from '../libc.ts'
-import { AF_NETLINK, NLM_F_ACK, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR } from './constants.ts'
-import { decodeAck, NetlinkError } from './failure.ts'
+import { AF_NETLINK, NLM_F_ACK, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, RTM_GETROUTE } from './constants.ts'
+import { decodeAck, decodeDone, NetlinkError } from './failure.ts'
 import { decodeMessages, encodeRequests, type NetlinkMessage, type NetlinkRequest } from './wire.ts'
 
 const SOCK_RAW = 3
@@ -21,6 +21,10 @@ const receiveBytes = 64 * 1024
 /** The kernel answers within the system call; only a bug of ours waits this long. */
 const receiveTimeoutS = 10
 const dumpAttempts = 10
+/** Bounded by the default send buffer (208 KiB) and by the answers that fit the receive buffer when all are refused. */
+const batchRequests = 512
+const ENOENT = 2
+const EINTR = 4
 
 const enabled = Buffer.from(Uint32Array.of(1).buffer)
 
@@ -39,11 +43,16 @@ export function openRouteSocket(receiveBufferBytes: number): Fd {
   }
 }
 
-/** Requests and dumps over rtnetlink(7), synchronously: a whole batch is one send and usually one receive. */
+/**
+ * Requests and dumps over rtnetlink(7), synchronously: a batch is one send and usually one receive for each 512 requests.
+ */
 export class NetlinkSocket implements Disposable {
   readonly #fd: Fd
   readonly #buffer: Buffer
+  /** Requests that block on another thread, by sequence number, with the answer if another call came across it. */
+  readonly #blocking = new Map<number, NetlinkMessage | undefined>()
   #sequence = 1
+  #isDisposed = false
 
   /**
    * Opens in the calling thread's namespace: call it within `withNetns` for another one. A socket that never dumps
@@ -62,24 +71,42 @@ export class NetlinkSocket implements Disposable {
    * Only the last message asks for an acknowledgement; refusals arrive without asking.
    */
   request(requests: readonly NetlinkRequest[]): Result<void, readonly NetlinkError[]> {
-    if (requests.length === 0) return ok(undefined)
-    const first = this.#take(requests.length)
-    libc.send(this.#fd.number, encodeRequests(requests, first, NLM_F_ACK))
-    return this.#collect(first, requests.length)
+    const failures: NetlinkError[] = []
+    for (let start = 0; start < requests.length; start += batchRequests) {
+      const batch = requests.slice(start, start + batchRequests)
+      const first = this.#take(batch.length)
+      this.#send(batch, first, NLM_F_ACK)
+      failures.push(...this.#collect(first, batch.length, start))
+    }
+    return failures.length === 0 ? ok(undefined) : err(failures)
   }
 
-  /** As `request` for one message that blocks in the kernel: sent on a thread of libuv's pool. */
+  /**
+   * As `request` for one message that blocks in the kernel: sent on a thread of libuv's pool. The socket may be used,
+   * and even disposed, meanwhile; the descriptor is closed when the call has returned.
+   */
   async requestBlocking(request: NetlinkRequest): Promise<Result<void, readonly NetlinkError[]>> {
-    const first = this.#take(1)
-    await libc.sendBlocking(this.#fd.number, encodeRequests([request], first, NLM_F_ACK))
-    return this.#collect(first, 1)
+    const sequence = this.#take(1)
+    const fd = this.#openFd()
+    this.#blocking.set(sequence, undefined)
+    try {
+      await libc.sendBlocking(fd, encodeRequests([request], sequence, NLM_F_ACK))
+      const failures = this.#collect(sequence, 1, 0)
+      return failures.length === 0 ? ok(undefined) : err(failures)
+    } finally {
+      this.#blocking.delete(sequence)
+      this.#closeWhenUnused()
+    }
   }
 
-  /** All objects of a dump. One that changed meanwhile (NLM_F_DUMP_INTR) is repeated: it may lack objects. */
+  /**
+   * All objects of a dump. One that changed meanwhile (NLM_F_DUMP_INTR) is repeated: it may lack objects.
+   * Throws NetlinkError when the kernel refuses the filter, such as ENODEV for an interface that is gone.
+   */
   dump<T>(request: NetlinkRequest, decode: (body: Buffer) => T | undefined): readonly T[] {
     for (let attempt = 0; attempt < dumpAttempts; attempt++) {
-      const objects = this.#dumpOnce(request, decode)
-      if (objects !== undefined) return objects
+      const bodies = this.#dumpOnce(request)
+      if (bodies !== undefined) return bodies.map(decode).filter((object) => object !== undefined)
     }
     throw new Error(`a netlink dump (type ${request.type}) was interrupted ${dumpAttempts} times in a row`)
   }
@@ -87,10 +114,9 @@ export class NetlinkSocket implements Disposable {
   /** One object, or the kernel's refusal (ENODEV and the like). */
   get<T>(request: NetlinkRequest, decode: (body: Buffer) => T): Result<T, NetlinkError> {
     const sequence = this.#take(1)
-    libc.send(this.#fd.number, encodeRequests([request], sequence, 0))
+    this.#send([request], sequence, 0)
     for (;;) {
-      for (const message of this.#receive()) {
-        if (message.sequence !== sequence) continue
+      for (const message of this.#receive(sequence, 1)) {
         if (message.type !== NLMSG_ERROR) return ok(decode(message.body))
         const { errno, extendedAck } = decodeAck(message)
         return err(new NetlinkError(errno, 0, extendedAck))
@@ -99,7 +125,22 @@ export class NetlinkSocket implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#fd[Symbol.dispose]()
+    this.#isDisposed = true
+    this.#closeWhenUnused()
+  }
+
+  // Closing under a thread that is about to send would let it send to whatever gets the number next.
+  #closeWhenUnused(): void {
+    if (this.#isDisposed && this.#blocking.size === 0) this.#fd[Symbol.dispose]()
+  }
+
+  #openFd(): number {
+    if (this.#isDisposed) throw new Error('this netlink socket is closed')
+    return this.#fd.number
+  }
+
+  #send(requests: readonly NetlinkRequest[], firstSequence: number, lastFlags: number): void {
+    libc.send(this.#openFd(), encodeRequests(requests, firstSequence, lastFlags))
   }
 
   #take(count: number): number {
@@ -108,50 +149,53 @@ export class NetlinkSocket implements Disposable {
     return first
   }
 
-  #collect(first: number, count: number): Result<void, readonly NetlinkError[]> {
+  /** The refusals of a batch, which are complete when its last request is answered. */
+  #collect(first: number, count: number, indexOffset: number): readonly NetlinkError[] {
     const failures: NetlinkError[] = []
     for (;;) {
-      for (const message of this.#receive()) {
+      for (const message of this.#receive(first, count)) {
+        if (message.type !== NLMSG_ERROR) continue
         const index = (message.sequence - first) >>> 0
-        if (message.type !== NLMSG_ERROR || index >= count) continue
         const { errno, extendedAck } = decodeAck(message)
-        if (errno !== 0) failures.push(new NetlinkError(errno, index, extendedAck))
-        if (index === count - 1) return failures.length === 0 ? ok(undefined) : err(failures)
+        if (errno !== 0) failures.push(new NetlinkError(errno, indexOffset + index, extendedAck))
+        if (index === count - 1) return failures
       }
     }
   }
 
-  #dumpOnce<T>(request: NetlinkRequest, decode: (body: Buffer) => T | undefined): readonly T[] | undefined {
+  /** Undefined: interrupted. Decoding comes after: a dump that is not read to its end blocks the next one (EBUSY). */
+  #dumpOnce(request: NetlinkRequest): readonly Buffer[] | undefined {
     const sequence = this.#take(1)
-    libc.send(this.#fd.number, encodeRequests([request], sequence, 0))
-    const objects: T[] = []
+    this.#send([request], sequence, 0)
+    const bodies: Buffer[] = []
     let interrupted = false
     for (;;) {
-      for (const message of this.#receive()) {
-        if (message.sequence !== sequence) continue
+      for (const message of this.#receive(sequence, 1)) {
         if ((message.flags & NLM_F_DUMP_INTR) !== 0) interrupted = true
-        if (message.type === NLMSG_DONE) return this.#finishDump(message, interrupted ? undefined : objects)
-        if (message.type === NLMSG_ERROR) {
-          const { errno, extendedAck } = decodeAck(message)
-          throw new NetlinkError(errno, 0, extendedAck)
+        if (message.type === NLMSG_DONE || message.type === NLMSG_ERROR) {
+          const { errno, extendedAck } = message.type === NLMSG_DONE ? decodeDone(message) : decodeAck(message)
+          if (errno === EINTR) return undefined
+          // The kernel makes a table with its first route and refuses to dump one that it has not (inet_dump_fib).
+          if (errno === ENOENT && request.type === RTM_GETROUTE) return []
+          if (errno !== 0) throw new NetlinkError(errno, 0, extendedAck)
+          return interrupted ? undefined : bodies
         }
-        const object = decode(message.body)
-        if (object !== undefined) objects.push(object)
+        bodies.push(message.body)
       }
     }
   }
 
-  // NLMSG_DONE carries the dump's own errno; EINTR there is another way to say "repeat".
-  #finishDump<T>(done: NetlinkMessage, objects: readonly T[] | undefined): readonly T[] | undefined {
-    const errno = done.body.length >= 4 ? -done.body.readInt32LE(0) : 0
-    if (errno === 0) return objects
-    if (errno === 4) return undefined
-    throw new NetlinkError(errno, 0, undefined)
-  }
-
-  #receive(): readonly NetlinkMessage[] {
+  /** The next answers to the `count` requests from `first` on; answers to requests that still block are put aside. */
+  #receive(first: number, count: number): readonly NetlinkMessage[] {
+    const early = this.#blocking.get(first)
+    if (early !== undefined) return [early]
     const length = libc.recv(this.#fd.number, this.#buffer, MSG_TRUNC)
     if (length > this.#buffer.length) throw new Error(`a netlink datagram of ${length} bytes did not fit`)
-    return [...decodeMessages(this.#buffer.subarray(0, length))]
+    const answers: NetlinkMessage[] = []
+    for (const message of decodeMessages(Buffer.from(this.#buffer.subarray(0, length)))) {
+      if ((message.sequence - first) >>> 0 < count) answers.push(message)
+      else if (this.#blocking.has(message.sequence)) this.#blocking.set(message.sequence, message)
+    }
+    return answers
   }
 }

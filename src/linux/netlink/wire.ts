@@ -13,7 +13,7 @@ export interface NetlinkRequest {
   readonly body: Uint8Array
 }
 
-/** One message that was received; `body` is a view into the receive buffer's copy. */
+/** One message that was received; `body` is a view into the datagram. */
 export interface NetlinkMessage {
   readonly type: number
   readonly flags: number
@@ -21,7 +21,8 @@ export interface NetlinkMessage {
   readonly body: Buffer
 }
 
-const align = (length: number): number => (length + 3) & ~3
+/** The next multiple of four, for lengths below 2 GiB. */
+export const align = (length: number): number => (length + 3) & ~3
 
 /** Builds the body of one message. */
 export class BodyWriter {

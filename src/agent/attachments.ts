@@ -1,0 +1,188 @@
+import type { AttachmentKey } from '../base/attachment.ts'
+import { formatAttachmentKey } from '../base/attachment.ts'
+import type { Clock } from '../base/clock.ts'
+import type { Ipv4 } from '../base/ip.ts'
+import type { Logger } from '../base/logger.ts'
+import { err, ok, type Result } from '../base/result.ts'
+import type { AddRequest, CheckRequest, DelRequest, GcRequest } from '../cni/request.ts'
+import type { CniError } from '../cni/errors.ts'
+import { cniError } from '../cni/errors.ts'
+import type { CniResult } from '../cni/result.ts'
+import { checkPod } from '../datapath/check.ts'
+import { hostIfname } from '../datapath/host-ifname.ts'
+import { planPod, type PodAttachment } from '../datapath/pod-plan.ts'
+import { allocate, type AllocationStrategy } from '../ipam/allocator.ts'
+import type { AddressPool } from '../ipam/address-pool.ts'
+import type { Journal } from '../ipam/journal.ts'
+import type { HeldRow } from '../ipam/journal-row.ts'
+import type { Fd } from '../linux/fd.ts'
+import { decodeLink, getLink, type Link } from '../linux/netlink/link.ts'
+import { netnsIdentity, openNetns, openOwnNetns } from '../linux/netns.ts'
+import { findHostLink } from './adoption.ts'
+import { allocationRefused, attachRefused, kernelRefused, netnsRefused } from './cni-failures.ts'
+import { checkResult, podResult } from './cni-results.ts'
+import type { HostInterfaces } from './host-interfaces.ts'
+import type { NodeNetwork } from './node-network.ts'
+
+export interface AttachmentsDependencies {
+  readonly journal: Journal
+  readonly node: NodeNetwork
+  readonly interfaces: HostInterfaces
+  readonly quarantined: ReadonlyMap<Ipv4, Link>
+  readonly strategy: AllocationStrategy
+  readonly cooldownMs: number
+  readonly mtuBytes: number
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/**
+ * ADD, DEL and CHECK of single attachments. The journal is written before the kernel is touched and again after, so
+ * that an agent that dies in between finds what to take back (adoption.ts). Callers serialise by attachment.
+ */
+export class Attachments {
+  readonly #deps: AttachmentsDependencies
+
+  constructor(dependencies: AttachmentsDependencies) {
+    this.#deps = dependencies
+  }
+
+  async add(request: AddRequest): Promise<Result<CniResult, CniError>> {
+    const opened = openPodNetns(request.netns)
+    if (!opened.ok) return opened
+    using netns = opened.value
+    const vacated = await this.#vacate(request)
+    return vacated.ok ? this.#attach(request, netns) : vacated
+  }
+
+  /** Succeeds for what never was, or is gone already. The address cools down only once the interface is gone. */
+  async del({ key }: Pick<DelRequest, 'key'>): Promise<Result<void, CniError>> {
+    const row = this.#deps.journal.find(key)
+    return row === undefined ? ok(undefined) : await this.release(row)
+  }
+
+  check(request: CheckRequest): Result<void, CniError> {
+    const { journal, node } = this.#deps
+    const row = journal.find(request.key)
+    if (row?.state !== 'attached' || row.ifindex === null) {
+      return err(cniError('CHECK_FAILED', `no address is reserved for ${formatAttachmentKey(request.key)}`))
+    }
+    const opened = openPodNetns(request.netns)
+    if (!opened.ok) return opened
+    using netns = opened.value
+    const plan = planPod({ ...this.#podAttachment(row), ifindex: row.ifindex })
+    const faults = [
+      ...checkResult(request.prevResult, row, request.key.ifname),
+      ...checkPod(node.socket, netns, plan, node.vnicPlan),
+    ]
+    return faults.length === 0 ? ok(undefined) : err(cniError('CHECK_FAILED', faults.join('; ')))
+  }
+
+  /** What the network's attachments are besides the valid ones; undefined: the runtime did not say. */
+  garbage({ network, validAttachments, disableGC }: GcRequest): readonly AttachmentKey[] {
+    if (validAttachments === undefined || disableGC) return []
+    const valid = new Set(
+      validAttachments.map(({ containerId, ifname }) => formatAttachmentKey({ network, containerId, ifname })),
+    )
+    return this.#deps.journal
+      .all()
+      .filter((row) => row.state !== 'cooling' && row.key.network === network)
+      .map((row) => row.key)
+      .filter((key) => !valid.has(formatAttachmentKey(key)))
+  }
+
+  /** Takes the attachment's interface away, then lets its address cool down. */
+  async release(row: HeldRow): Promise<Result<void, CniError>> {
+    const { journal, node, cooldownMs, clock, logger } = this.#deps
+    journal.beginRelease(row.key)
+    const link = this.#hostLink(row)
+    const removed = link === undefined ? ok('absent') : await node.remover.remove(link)
+    if (!removed.ok) return err(kernelRefused([removed.error]))
+    journal.release(row.key, { nowMs: clock.nowMs(), cooldownMs })
+    logger.info('pod.detached', { attachment: formatAttachmentKey(row.key), address: row.address, link: removed.value })
+    return ok(undefined)
+  }
+
+  pool(): AddressPool {
+    const { journal, node, quarantined, clock } = this.#deps
+    const nowMs = clock.nowMs()
+    // A VNIC without an interface can carry nothing: its addresses are not offered.
+    const vnics = node.view.located.map(({ vnic }) => vnic)
+    return { vnics, uses: journal.view(nowMs), quarantined: new Set(quarantined.keys()), nowMs }
+  }
+
+  // Everything from here to the answer is synchronous: no other request and no repair sees a half-made attachment.
+  #attach(request: AddRequest, netns: Fd): Result<CniResult, CniError> {
+    const { journal, strategy, logger, interfaces } = this.#deps
+    const { key, requestedIp, pod } = request
+    const pool = this.pool()
+    const allocated = allocate(pool, { strategy, ...(requestedIp !== undefined && { requestedIp }) })
+    if (!allocated.ok) return err(allocationRefused(allocated.error))
+    const intended = journal.intend({
+      ...allocated.value,
+      key,
+      netns: request.netns,
+      hostIfname: hostIfname(key, pod),
+      createdMs: pool.nowMs,
+      ...(pod !== undefined && { pod }),
+    })
+    if (!intended.ok)
+      return err(cniError('ATTACHMENT_EXISTS', `held by ${formatAttachmentKey(intended.error.holder.key)}`))
+    const attachment = this.#podAttachment(intended.value, request.config.mtuBytes)
+    const attached = interfaces.attach(netns, attachment)
+    if (!attached.ok) {
+      // Only a refusal is known to have left nothing behind. After an exception the intent stays for the DEL.
+      journal.forget(key)
+      return err(attachRefused(attached.error, request))
+    }
+    const row = journal.commit(key, { ifindex: attached.value })
+    logger.info('pod.attached', { attachment: formatAttachmentKey(key), address: row.address, vnicId: row.vnicId, pod })
+    return ok(podResult(request, { ...attachment, ifindex: attached.value }))
+  }
+
+  /** Makes room for an ADD: leftovers of the same attachment, and an older sandbox of the same pod. */
+  async #vacate(request: AddRequest): Promise<Result<void, CniError>> {
+    const { key, pod } = request
+    const same = this.#deps.journal.find(key)
+    if (same?.state === 'attached' && this.#hostLink(same) !== undefined) {
+      return err(cniError('ATTACHMENT_EXISTS', `${formatAttachmentKey(key)} is attached already, with ${same.address}`))
+    }
+    if (same !== undefined) {
+      const released = await this.release(same)
+      if (!released.ok) return released
+    }
+    const name = hostIfname(key, pod)
+    // The newest sandbox of a pod wins: its name is in use when the runtime has not torn the old one down yet. The
+    // old one's DEL, whenever it comes, finds nothing of its own and takes nothing of the new one's.
+    const older = this.#deps.journal.all().find((row) => row.state !== 'cooling' && row.hostIfname === name)
+    if (older === undefined || older.state === 'cooling') return ok(undefined)
+    this.#deps.logger.warn('pod.replaced', { older: formatAttachmentKey(older.key), newer: formatAttachmentKey(key) })
+    return await this.release(older)
+  }
+
+  #hostLink(row: HeldRow): Link | undefined {
+    const present = this.#deps.node.socket.get(getLink({ name: row.hostIfname }), decodeLink)
+    return present.ok ? findHostLink(row, [present.value]) : undefined
+  }
+
+  #podAttachment(row: HeldRow, mtuBytes = this.#deps.mtuBytes): Omit<PodAttachment, 'ifindex'> {
+    const { nodeAddress, located } = this.#deps.node.view
+    const link = located.find(({ vnic }) => vnic.id === row.vnicId)?.link
+    return {
+      key: row.key,
+      address: row.address,
+      hostIfname: row.hostIfname,
+      mtuBytes: Math.min(mtuBytes, link?.mtuBytes ?? mtuBytes),
+      ...(nodeAddress !== undefined && { nodeAddress }),
+    }
+  }
+}
+
+function openPodNetns(path: string): Result<Fd, CniError> {
+  const opened = openNetns(path)
+  if (!opened.ok) return err(netnsRefused(path, opened.error))
+  using own = openOwnNetns()
+  if (netnsIdentity(opened.value) !== netnsIdentity(own)) return opened
+  opened.value[Symbol.dispose]()
+  return err(netnsRefused(path, 'own'))
+}

@@ -1,0 +1,101 @@
+import { formatAttachmentKey } from '../base/attachment.ts'
+import type { Clock } from '../base/clock.ts'
+import type { Logger } from '../base/logger.ts'
+import { err, ok, type Result } from '../base/result.ts'
+import { type CniError, cniError, renderError } from '../cni/errors.ts'
+import type { Invocation } from '../cni/invocation.ts'
+import { answerVersion, type CniRequest, type GcRequest, parseRequest } from '../cni/request.ts'
+import { renderResult, renderVersionResult } from '../cni/result.ts'
+import { usage } from '../ipam/address-pool.ts'
+import type { Attachments } from './attachments.ts'
+import type { NodeNetwork } from './node-network.ts'
+import type { RequestGate } from './request-gate.ts'
+
+export interface CniAnswer {
+  readonly exitCode: number
+  readonly stdout: string
+}
+
+export interface CniHandlerDependencies {
+  readonly attachments: Attachments
+  readonly node: NodeNetwork
+  readonly gate: RequestGate
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** One execution of the plugin: from the invocation to what it prints and its exit code. Never throws. */
+export async function handleInvocation(invocation: Invocation, deps: CniHandlerDependencies): Promise<CniAnswer> {
+  const startMs = deps.clock.monotonicMs()
+  const request = parseRequest(invocation)
+  const outcome = request.ok ? await answer(request.value, deps) : request
+  const elapsedMs = deps.clock.monotonicMs() - startMs
+  const command = invocation.env.get('CNI_COMMAND')
+  if (outcome.ok) {
+    deps.logger.debug('cni.answered', { command, elapsedMs })
+    return { exitCode: 0, stdout: outcome.value }
+  }
+  deps.logger.warn('cni.refused', {
+    command,
+    ...outcome.error,
+    container: invocation.env.get('CNI_CONTAINERID'),
+    elapsedMs,
+  })
+  return { exitCode: 1, stdout: renderError(outcome.error, answerVersion(invocation)) }
+}
+
+async function answer(request: CniRequest, deps: CniHandlerDependencies): Promise<Result<string, CniError>> {
+  try {
+    return await dispatch(request, deps)
+  } catch (error) {
+    // A bug, or a disk or kernel that refuses what it never refuses: said once here, with everything known of it.
+    deps.logger.error('cni.failed', { command: request.command, error })
+    return err(cniError('INTERNAL', error instanceof Error ? error.message : String(error)))
+  }
+}
+
+async function dispatch(request: CniRequest, deps: CniHandlerDependencies): Promise<Result<string, CniError>> {
+  const { attachments, gate } = deps
+  switch (request.command) {
+    case 'ADD': {
+      const added = await gate.run(formatAttachmentKey(request.key), () => attachments.add(request))
+      return added.ok ? ok(renderResult(added.value, request.version)) : added
+    }
+    case 'DEL':
+      return silent(await gate.run(formatAttachmentKey(request.key), () => attachments.del(request)))
+    case 'CHECK':
+      return silent(await gate.run(formatAttachmentKey(request.key), () => Promise.resolve(attachments.check(request))))
+    case 'GC':
+      return silent(await collectGarbage(request, deps))
+    case 'STATUS':
+      return silent(status(deps))
+    case 'VERSION':
+      return ok(renderVersionResult(request.version))
+  }
+}
+
+/** Goes on past errors and reports them all at the end (SPEC.md 1.1.0, "GC"). */
+async function collectGarbage(
+  request: GcRequest,
+  { attachments, gate }: CniHandlerDependencies,
+): Promise<Result<void, CniError>> {
+  const failures: string[] = []
+  for (const key of attachments.garbage(request)) {
+    const deleted = await gate.run(formatAttachmentKey(key), () => attachments.del({ key }))
+    if (!deleted.ok) failures.push(`${formatAttachmentKey(key)}: ${deleted.error.msg}`)
+  }
+  return failures.length === 0 ? ok(undefined) : err(cniError('KERNEL_REFUSED', failures.join('; ')))
+}
+
+/** No cloud call, no look at the kernel: what the last comparison found. containerd asks every few seconds. */
+function status({ node, attachments }: CniHandlerDependencies): Result<void, CniError> {
+  if (node.problems.length > 0) return err(cniError('LIMITED_CONNECTIVITY', node.problems.join('; ')))
+  const { vnics } = usage(attachments.pool())
+  if (vnics.some(({ free, cooling }) => free + cooling > 0)) return ok(undefined)
+  const pools = vnics.map(({ vnicId, total }) => `VNIC ${vnicId}: all ${total} addresses are in use`)
+  return err(cniError('NOT_AVAILABLE', pools.length === 0 ? 'no VNIC has addresses for pods' : pools.join('; ')))
+}
+
+function silent(outcome: Result<void, CniError>): Result<string, CniError> {
+  return outcome.ok ? ok('') : outcome
+}

@@ -1,0 +1,53 @@
+import * as z from 'zod'
+import { formatCidr } from '../base/cidr.ts'
+import { err, ok, type Result } from '../base/result.ts'
+import { formatFieldErrors, parseWith } from '../base/schema.ts'
+import { type AddressPool, usage } from '../ipam/address-pool.ts'
+import type { Journal } from '../ipam/journal.ts'
+import type { NodeNetwork } from './node-network.ts'
+import { type AgentStatus, agentStatusVersion } from './status.ts'
+
+const questionSchema = z.object({ method: z.enum(['status'], 'must be status') })
+
+export interface ControlSources {
+  readonly nodeName: string
+  readonly node: NodeNetwork
+  readonly journal: Journal
+  readonly pool: AddressPool
+}
+
+/** vcnctl's questions over the agent's socket. */
+export function answerControl(question: unknown, sources: ControlSources): Result<AgentStatus, string> {
+  const parsed = parseWith(questionSchema, question)
+  if (!parsed.ok) return err(formatFieldErrors(parsed.error))
+  return ok(describeStatus(sources))
+}
+
+function describeStatus({ nodeName, node, journal, pool }: ControlSources): AgentStatus {
+  const usages = new Map(usage(pool).vnics.map((entry) => [entry.vnicId, entry]))
+  return {
+    version: agentStatusVersion,
+    node: nodeName,
+    ready: node.problems.length === 0,
+    problems: node.problems,
+    rssBytes: process.memoryUsage.rss(),
+    vnics: node.view.located.map(({ vnic, link }) => ({
+      id: vnic.id,
+      mac: vnic.mac,
+      primary: vnic.isPrimary,
+      ifname: link.name,
+      ifindex: link.ifindex,
+      subnetCidr: formatCidr(vnic.subnetCidr),
+      total: vnic.addresses.length,
+      held: usages.get(vnic.id)?.held ?? 0,
+      cooling: usages.get(vnic.id)?.cooling ?? 0,
+      quarantined: usages.get(vnic.id)?.quarantined ?? 0,
+      free: usages.get(vnic.id)?.free ?? 0,
+    })),
+    attachments: journal.all().flatMap((row) => {
+      if (row.state === 'cooling') return []
+      const { key, address, vnicId, hostIfname, ifindex, netns, pod, state } = row
+      return [{ ...key, address, vnicId, hostIfname, ifindex, netns, state, ...(pod !== undefined && { pod }) }]
+    }),
+  }
+}

@@ -1,0 +1,71 @@
+import { hostname } from 'node:os'
+import { resolve } from 'node:path'
+import { Command } from 'commander'
+import { Agent } from '../agent/agent.ts'
+import { type AgentPaths, parseAgentConfig } from '../agent/config.ts'
+import { readInputFile } from '../agent/input-files.ts'
+import { uninstallPlugin } from '../agent/installation.ts'
+import { systemClock } from '../base/clock.ts'
+import { CliError } from './cli-error.ts'
+import { pinoLogger } from './pino-logger.ts'
+import { builtExecutable } from './project-root.ts'
+
+interface AgentFlags {
+  readonly nodeName: string
+  readonly stateDir: string
+  readonly socket: string
+  readonly cniBinDir: string
+  readonly cniConfDir: string
+  readonly config: string
+  readonly executable: string
+}
+
+export function agentCommand(): Command {
+  return new Command('agent')
+    .description('run the node agent (in the node’s network namespace)')
+    .option('--node-name <name>', 'name of this node', hostname())
+    .option('--state-dir <dir>', 'journal and deferred DELs', '/var/lib/vcn-cni')
+    .option('--socket <path>', 'socket the executable and vcnctl connect to', '/run/vcn-cni/agent.sock')
+    .option('--cni-bin-dir <dir>', 'where the container runtime looks for plugins', '/opt/cni/bin')
+    .option('--cni-conf-dir <dir>', 'where the container runtime looks for configurations', '/etc/cni/net.d')
+    .option('--config <file>', 'configuration (docs/configuration.md)', '/etc/vcn-cni/agent.yaml')
+    .option('--executable <file>', 'the compiled plugin to install', builtExecutable)
+    .action(runAgent)
+}
+
+export function uninstallCommand(): Command {
+  return new Command('uninstall')
+    .description('take the plugin and its configuration off this node; running pods keep their network')
+    .option('--cni-bin-dir <dir>', 'where the container runtime looks for plugins', '/opt/cni/bin')
+    .option('--cni-conf-dir <dir>', 'where the container runtime looks for configurations', '/etc/cni/net.d')
+    .action(async (flags: Pick<AgentFlags, 'cniBinDir' | 'cniConfDir'>) => {
+      const paths = { cniBinDirectory: resolve(flags.cniBinDir), cniConfDirectory: resolve(flags.cniConfDir) }
+      await uninstallPlugin(paths, pinoLogger('info'))
+    })
+}
+
+async function runAgent(flags: AgentFlags): Promise<void> {
+  const config = readInputFile(resolve(flags.config), parseAgentConfig)
+  if (!config.ok) throw new CliError(config.error)
+  const logger = pinoLogger(config.value.logLevel, { node: flags.nodeName })
+  const started = await Agent.start({ paths: agentPaths(flags), config: config.value, clock: systemClock, logger })
+  if (!started.ok) throw new CliError(started.error)
+  const agent = started.value
+  process.on('SIGHUP', () => void agent.reload())
+  const stopped = Promise.withResolvers<NodeJS.Signals>()
+  process.on('SIGTERM', stopped.resolve)
+  process.on('SIGINT', stopped.resolve)
+  logger.info('agent.stopping', { signal: await stopped.promise })
+  await agent[Symbol.asyncDispose]()
+}
+
+function agentPaths(flags: AgentFlags): AgentPaths {
+  return {
+    nodeName: flags.nodeName,
+    stateDirectory: resolve(flags.stateDir),
+    socketPath: resolve(flags.socket),
+    cniBinDirectory: resolve(flags.cniBinDir),
+    cniConfDirectory: resolve(flags.cniConfDir),
+    executable: resolve(flags.executable),
+  }
+}
