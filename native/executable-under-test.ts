@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { unwrap } from '../src/base/result.ts'
-import { decodeInvocation, FrameReader, type Invocation, requestFormat } from '../src/cni/frame.ts'
+import { decodeInvocation, FrameReader, requestFormat } from '../src/cni/frame.ts'
+import type { Invocation } from '../src/cni/invocation.ts'
 
 export const buildScript = join(import.meta.dirname, 'build.sh')
 export const config = '{"cniVersion":"0.4.0","name":"pods","type":"vcn-cni"}'

@@ -2,7 +2,8 @@ import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { statSync } from 'node:fs'
 import { afterAll, describe, expect, it, test } from 'vitest'
-import { encodeAnswer, type Invocation } from '../src/cni/frame.ts'
+import { encodeAnswer } from '../src/cni/frame.ts'
+import type { Invocation } from '../src/cni/invocation.ts'
 import { buildExecutable, buildScript, config, onInvocation, run, serve } from './executable-under-test.ts'
 
 const workspace = buildExecutable()

@@ -12,11 +12,11 @@ import {
   type FrameError,
   type FrameFormat,
   FrameReader,
-  type Invocation,
   maxAnswerPayloadBytes,
   maxRequestPayloadBytes,
   requestFormat,
 } from './frame.ts'
+import type { Invocation } from './invocation.ts'
 
 const add: Invocation = {
   program: 'vcn-cni',

@@ -9,21 +9,13 @@
  */
 import { isUtf8 } from 'node:buffer'
 import { err, ok, type Result } from '../base/result.ts'
+import type { Invocation } from './invocation.ts'
 
 /** Raised when a payload changes its meaning. The header keeps its layout, so that versions can tell each other apart. */
 export const protocolVersion = 1
 export const maxRequestPayloadBytes = 4 * 1024 * 1024
 export const maxAnswerPayloadBytes = 16 * 1024 * 1024
 const headerBytes = 16
-
-/** One execution of a CNI plugin, as the container runtime made it. */
-export interface Invocation {
-  /** Base name of argv[0]: the same executable is installed under several plugin names. */
-  readonly program: string
-  /** Only the variables whose name starts with `CNI_`. */
-  readonly env: ReadonlyMap<string, string>
-  readonly stdin: Buffer
-}
 
 export interface RequestFrame {
   readonly kind: 'cni' | 'control'

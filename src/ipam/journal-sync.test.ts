@@ -18,12 +18,12 @@ function parseTrace(trace: string): readonly TracedStep[] {
   let kind: string | undefined
   let syncs = 0
   for (const line of trace.split('\n')) {
-    const begun = /write\(1, "try \{\\"kind\\":\\"(\w+)\\"/.exec(line)
+    const begun = /write\(1<[^>]*>, "try \{\\"kind\\":\\"(\w+)\\"/.exec(line)
     if (begun !== null) {
       kind = begun[1]
       syncs = 0
     } else if (/ (?:fsync|fdatasync)\(\d+<[^>]*journal\.db-wal>/.test(line)) syncs++
-    else if (line.includes('write(1, "ok\\n"') && kind !== undefined) {
+    else if (/write\(1<[^>]*>, "ok/.test(line) && kind !== undefined) {
       steps.push({ kind, syncs })
       kind = undefined
     }

@@ -26,7 +26,8 @@ function unnamedFile(text: string): number {
   const directory = mkdtempSync(`${tmpdir()}/vcn-lab-`)
   try {
     const file = openSync(`${directory}/ruleset.nft`, 'wx+', 0o600)
-    writeSync(file, text)
+    // At a position: the descriptor's own offset stays at the beginning, where nft starts to read.
+    writeSync(file, text, 0)
     return file
   } finally {
     rmSync(directory, { recursive: true, force: true })
