@@ -103,6 +103,18 @@ describe('a journal that cannot be read', () => {
       },
     ],
     [
+      'an index that says something else than its row',
+      (path) => {
+        {
+          using journal = openJournal(path)
+          journal.intend(testIntent('pod', testAddress(0), 1))
+        }
+        const file = readFileSync(path)
+        file.write('oci-xyz', file.indexOf('oci-pod'))
+        writeFileSync(path, file)
+      },
+    ],
+    [
       'a row that only another program can have written',
       (path) => {
         writeLargeJournal(path)

@@ -83,8 +83,6 @@ function prepare(db: DatabaseSync, path: string, logger: Logger): Result<Opened,
   if (schema.kind === 'older') {
     migrate(db, schema.found)
     logger.info('journal.migrated', { path, from: schema.found })
-    // The tables then stand in the main file: losing the log can cost transitions, never the tables.
-    db.exec('pragma wal_checkpoint(truncate)')
   }
   return readRows(db)
 }

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { expect, it } from 'vitest'
@@ -43,6 +44,7 @@ it('refuses while another process has it, names it, and opens once it was killed
     child.kill('SIGKILL')
     await closed
   }
+  expect(readdirSync(directory.path)).not.toContain('journal.db.lock-journal')
   expect(readJournal(path).length).toBeGreaterThan(0)
 })
 

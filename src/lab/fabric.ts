@@ -19,13 +19,7 @@ import {
   portSysctls,
   vcnSysctls,
 } from './fabric-plan.ts'
-import {
-  dropsListing,
-  parseDrops,
-  renderAddressChange,
-  renderRuleset,
-  renderVnicChange,
-} from './fabric-ruleset.ts'
+import { dropsListing, parseDrops, renderAddressChange, renderRuleset, renderVnicChange } from './fabric-ruleset.ts'
 import type { FabricState, LabSubnet, LabVnic } from './lab-state.ts'
 import { netnsPath } from './names.ts'
 import { applyNft, listNft } from './nft.ts'
@@ -132,7 +126,8 @@ export class Fabric implements Disposable {
 
   async unregisterAddress(id: VnicId, address: Ipv4): Promise<void> {
     const vnic = this.#vnic(id)
-    if (!vnic.secondaryAddresses.includes(address)) throw new Error(`${address} is no secondary address of ${vnic.port}`)
+    if (!vnic.secondaryAddresses.includes(address))
+      throw new Error(`${address} is no secondary address of ${vnic.port}`)
     this.#send(planDeliveryEnd(vnic, address), `taking ${address} from ${vnic.port}`)
     await applyNft(this.#state.vcn.netns, renderAddressChange('delete', vnic, address))
     const secondaryAddresses = vnic.secondaryAddresses.filter((other) => other !== address)

@@ -47,7 +47,9 @@ function checkBlocks({ vcn, subnets }: Scenario): readonly FieldError[] {
 
 function checkSize(field: string, cidr: Ipv4Cidr): readonly FieldError[] {
   if (cidr.prefixLength >= shortestPrefix && cidr.prefixLength <= longestPrefix) return []
-  return [{ field, problem: `${formatCidr(cidr)} is not between /${shortestPrefix} and /${longestPrefix} as OCI wants` }]
+  return [
+    { field, problem: `${formatCidr(cidr)} is not between /${shortestPrefix} and /${longestPrefix} as OCI wants` },
+  ]
 }
 
 function checkNode({ nodes, subnets }: Scenario, nodeIndex: number): readonly FieldError[] {

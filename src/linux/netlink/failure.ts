@@ -32,7 +32,7 @@ export interface Answer {
 /** The answer to one request: errno 0 is an acknowledgement. Body of NLMSG_ERROR (netlink(7)). */
 export function decodeAck({ body, flags }: NetlinkMessage): Answer {
   if (body.length < errnoBytes) throw new MalformedNetlink('an error message has no error')
-  const errno = -body.readInt32LE(0)
+  const errno = Math.abs(body.readInt32LE(0))
   if ((flags & NLM_F_ACK_TLVS) === 0 || body.length < errnoBytes + headerBytes) return { errno }
   // Behind the errno: the request's header, its payload unless the answer is capped, then the attributes.
   const requestBytes = (flags & NLM_F_CAPPED) !== 0 ? headerBytes : body.readUInt32LE(errnoBytes)
@@ -45,7 +45,7 @@ export function decodeAck({ body, flags }: NetlinkMessage): Answer {
 /** How a dump ended; errno 0 is well. Body of NLMSG_DONE (net/netlink/af_netlink.c, netlink_dump_done). */
 export function decodeDone({ body, flags }: NetlinkMessage): Answer {
   if (body.length < errnoBytes) return { errno: 0 }
-  const errno = -body.readInt32LE(0)
+  const errno = Math.abs(body.readInt32LE(0))
   return (flags & NLM_F_ACK_TLVS) === 0 ? { errno } : { errno, ...decodeExtendedAck(body.subarray(errnoBytes)) }
 }
 

@@ -89,7 +89,7 @@ export function createVeth(near: VethEnd, far: VethEnd): NetlinkRequest {
   writer.nested(IFLA_LINKINFO, (info) =>
     info.text(IFLA_INFO_KIND, 'veth').nested(IFLA_INFO_DATA, (data) =>
       data.nested(VETH_INFO_PEER, (peer) => {
-        peer.bytes(ifinfomsg({ ...far, up: false }))
+        peer.bytes(ifinfomsg(far.ifindex === undefined ? {} : { ifindex: far.ifindex }))
         vethEndAttributes(peer, far)
       }),
     ),
@@ -114,7 +114,8 @@ export function changeLink(change: LinkChange): NetlinkRequest {
   const writer = new BodyWriter().bytes(ifinfomsg(change))
   if (change.name !== undefined) writer.text(IFLA_IFNAME, change.name)
   if (change.mtuBytes !== undefined) writer.u32(IFLA_MTU, change.mtuBytes)
-  if (change.alias !== undefined) writer.text(IFLA_IFALIAS, change.alias)
+  // The kernel counts the bytes: with a closing zero, 255 would be too many and the empty alias would not clear.
+  if (change.alias !== undefined) writer.attribute(IFLA_IFALIAS, Buffer.from(change.alias))
   if (change.mac !== undefined) writer.attribute(IFLA_ADDRESS, macToBytes(change.mac))
   const { ipv4Conf, ipv6AddressGeneration } = change
   if (ipv4Conf !== undefined || ipv6AddressGeneration !== undefined) {

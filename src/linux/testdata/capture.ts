@@ -3,13 +3,21 @@
 // What the bytes mean is not taken from our decoder: it stands beside each command, written by hand.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { release } from 'node:os'
 import { writeFileSync } from 'node:fs'
-import { answers, preparation, requests } from './capture-commands.ts'
+import { release } from 'node:os'
+import { unwrap } from '../../base/result.ts'
+import * as libc from '../libc.ts'
+import { openRouteSocket } from '../netlink/socket.ts'
+import { encodeRequests, type NetlinkRequest } from '../netlink/wire.ts'
+import { netnsDirectory, openNetns, withNetns } from '../netns.ts'
+import { answers, ourRequests, preparation } from './answer-commands.ts'
+import { requests } from './request-commands.ts'
 
-const suffix = randomBytes(4).toString('hex')
-/** Both with a fixed stand-in in what is written, so that a new capture differs only where the bytes do. */
-const names = { NODE: `vcnt-${suffix}-node`, POD: `vcnt-${suffix}-pod` } as const
+/** Stand for namespaces in the commands: what is written does not change with their names. */
+interface Namespaces {
+  readonly NODE: string
+  readonly POD: string
+}
 
 interface Exchange {
   readonly sent: string
@@ -17,35 +25,84 @@ interface Exchange {
   readonly received: readonly string[]
 }
 
-function run(command: string): void {
-  execFileSync('ip', ['netns', 'exec', names.NODE, 'sh', '-c', withNames(command)])
+function inNamespaces<T>(work: (names: Namespaces) => T): T {
+  const suffix = randomBytes(4).toString('hex')
+  const names = { NODE: `vcnt-${suffix}-node`, POD: `vcnt-${suffix}-pod` }
+  try {
+    for (const name of Object.values(names)) execFileSync('ip', ['netns', 'add', name])
+    return work(names)
+  } finally {
+    for (const name of Object.values(names)) spawnSync('ip', ['netns', 'delete', name])
+  }
 }
 
-function withNames(command: string): string {
-  return command.replaceAll('NODE', names.NODE).replaceAll('POD', names.POD)
+function run(command: string, names: Namespaces): void {
+  execFileSync('ip', ['netns', 'exec', names.NODE, ...words(command, names)])
+}
+
+function words(command: string, { NODE, POD }: Namespaces): readonly string[] {
+  return command.replaceAll('NODE', NODE).replaceAll('POD', POD).split(' ')
 }
 
 /** The netlink conversation of a command: -e write and -e read make strace dump all data in full. */
-function exchangesOf(command: string): readonly Exchange[] {
+function exchangesOf(command: string, names: Namespaces): readonly Exchange[] {
   const strace = ['strace', '-e', 'trace=sendmsg,sendto,recvmsg', '-e', 'write=all', '-e', 'read=all', '-s', '0']
-  const words = ['netns', 'exec', names.NODE, ...strace, ...withNames(command).split(' ')]
-  const { stderr } = spawnSync('ip', words, { encoding: 'utf8' })
-  const exchanges: { sent: string; received: string[] }[] = []
+  const { stderr } = spawnSync('ip', ['netns', 'exec', names.NODE, ...strace, ...words(command, names)], {
+    encoding: 'utf8',
+  })
+  const exchanges: { descriptor: string | undefined; sent: string; received: string[] }[] = []
   for (const block of stderr.split(/^(?=send|recv)/m)) {
     // "| 00010  12 34 …  text |": the offset, up to sixteen bytes, the same as text.
     const hex = [...block.matchAll(/^ \| [0-9a-f]+ {2}([0-9a-f ]{48})/gm)].map(([, bytes = '']) => bytes).join('')
     const bytes = hex.replaceAll(' ', '')
-    if (block.startsWith('send')) exchanges.push({ sent: bytes, received: [] })
-    else if (bytes !== '') exchanges.at(-1)?.received.push(bytes)
+    // In the middle of a dump iproute2 asks for the names of interfaces, on another socket.
+    const [, descriptor] = /^\w+\((\d+)/.exec(block) ?? []
+    if (block.startsWith('send')) exchanges.push({ descriptor, sent: bytes, received: [] })
+    else if (bytes !== '') exchanges.findLast((exchange) => exchange.descriptor === descriptor)?.received.push(bytes)
   }
   return exchanges
 }
 
 /** The last exchange whose request is of the type: iproute2 asks for interface indexes first. */
-function exchangeOf(command: string, messageType: number): Exchange {
-  const found = exchangesOf(command).findLast(({ sent }) => Buffer.from(sent, 'hex').readUInt16LE(4) === messageType)
+function exchangeOf(command: string, messageType: number, names: Namespaces): Exchange {
+  const exchanges = exchangesOf(command, names)
+  const found = exchanges.findLast(({ sent }) => Buffer.from(sent, 'hex').readUInt16LE(4) === messageType)
   if (found === undefined) throw new Error(`"${command}" sent no message of type ${messageType}`)
   return found
+}
+
+function errnoOf({ received: [first = ''] }: Exchange): number {
+  return Buffer.from(first, 'hex').readInt32LE(16)
+}
+
+function captureRequests(names: Namespaces): object {
+  return requests.map((row) => {
+    for (const command of row.before ?? []) run(command, names)
+    const { command, messageType, operation, arguments: values, sameBytes = false } = row
+    const exchange = exchangeOf(command, messageType, names)
+    if (errnoOf(exchange) !== 0) throw new Error(`"${command}" was refused: ${errnoOf(exchange)}`)
+    return { command, operation, arguments: values, sameBytes, hex: exchange.sent }
+  })
+}
+
+function captureAnswers(names: Namespaces): object {
+  for (const command of preparation) run(command, names)
+  const toIproute2 = answers.map(({ command, messageType, decoder, means }) => {
+    return { command, decoder, means, hex: exchangeOf(command, messageType, names).received }
+  })
+  const toUs = ourRequests.map(({ command, request, decoder, means }) => {
+    return { command, decoder, means, hex: [answerToUs(request, names)] }
+  })
+  return [...toIproute2, ...toUs]
+}
+
+/** iproute2 asks neither for capped acknowledgements nor for strict checking of dumps; our sockets do. */
+function answerToUs(request: NetlinkRequest, names: Namespaces): string {
+  using netns = unwrap(openNetns(`${netnsDirectory}/${names.NODE}`))
+  using socket = withNetns(netns, () => openRouteSocket(64 * 1024))
+  libc.send(socket.number, encodeRequests([request], 1, 0))
+  const datagram = Buffer.alloc(64 * 1024)
+  return datagram.toString('hex', 0, libc.recv(socket.number, datagram))
 }
 
 function write(file: string, content: object): void {
@@ -54,22 +111,5 @@ function write(file: string, content: object): void {
   writeFileSync(new URL(file, import.meta.url), `${JSON.stringify(document, null, 2)}\n`)
 }
 
-execFileSync('ip', ['netns', 'add', names.NODE])
-try {
-  execFileSync('ip', ['netns', 'add', names.POD])
-  write('iproute2-requests.json', {
-    requests: requests.map((row) => {
-      for (const command of row.before ?? []) run(command)
-      const { command, messageType, operation, arguments: values } = row
-      return { command, operation, arguments: values, hex: exchangeOf(command, messageType).sent }
-    }),
-  })
-  for (const command of preparation) run(command)
-  write('kernel-answers.json', {
-    answers: answers.map(({ command, messageType, means }) => {
-      return { command, means, hex: exchangeOf(command, messageType).received }
-    }),
-  })
-} finally {
-  for (const name of Object.values(names)) spawnSync('ip', ['netns', 'delete', name])
-}
+write('iproute2-requests.json', { requests: inNamespaces(captureRequests) })
+write('kernel-answers.json', { answers: inNamespaces(captureAnswers) })

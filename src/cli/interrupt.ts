@@ -1,0 +1,36 @@
+import { constants } from 'node:os'
+
+/** SIGINT or SIGTERM came; work that was begun has been taken back when this reaches the entry. */
+export class Interrupted extends Error {
+  override readonly name = 'Interrupted'
+  readonly exitCode: number
+
+  constructor(signal: NodeJS.Signals) {
+    super(`interrupted by ${signal}`)
+    this.exitCode = 128 + constants.signals[signal]
+  }
+}
+
+/**
+ * Runs work that SIGINT and SIGTERM abort instead of ending the process at once, so that it can clean up after itself.
+ * Then the exit code is the shell's for that signal.
+ */
+export async function interruptible(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  const controller = new AbortController()
+  const abort = (signal: NodeJS.Signals): void => {
+    if (controller.signal.aborted) return
+    process.stderr.write(`\n${signal}: cleaning up …\n`)
+    controller.abort(new Interrupted(signal))
+  }
+  process.on('SIGINT', abort).on('SIGTERM', abort)
+  try {
+    await work(controller.signal)
+  } catch (error) {
+    const reason: unknown = controller.signal.aborted ? controller.signal.reason : error
+    // Node's own waits reject with an AbortError that only has the reason as its cause.
+    if (!(reason instanceof Interrupted)) throw error
+    process.exitCode = reason.exitCode
+  } finally {
+    process.off('SIGINT', abort).off('SIGTERM', abort)
+  }
+}

@@ -1,0 +1,106 @@
+import { randomInt } from 'node:crypto'
+import { Command } from 'commander'
+import { err, ok, type Result } from '../../base/result.ts'
+import { formatFieldErrors } from '../../base/schema.ts'
+import { labDown, type Removed } from '../../lab/lab-down.ts'
+import { listLabs, listPods } from '../../lab/lab-store.ts'
+import { describeUpFailure, labUp, type UpEvent } from '../../lab/lab-up.ts'
+import { defaultScenarioFile, readScenario } from '../../lab/scenario-file.ts'
+import type { Scenario } from '../../lab/scenario.ts'
+import { CliError } from '../cli-error.ts'
+import { interruptible } from '../interrupt.ts'
+import { nameOption, openLab, requireRoot, viaResult } from './lab-options.ts'
+
+interface UpFlags {
+  readonly name: string
+  readonly scenario: string
+  readonly seed?: number
+  readonly pods: boolean
+  readonly keepOnFailure: boolean
+}
+
+export function upCommand(): Command {
+  return new Command('up')
+    .description('build a lab: the VCN, its nodes with their agents, and the pods of a scenario')
+    .addOption(nameOption())
+    .option('--scenario <file>', 'what to build (docs/lab.md)', defaultScenarioFile)
+    .option('--seed <number>', 'the same number gives the same addresses', viaResult(parseSeed))
+    .option('--no-pods', 'nodes only; add pods by: vcnctl lab pod add')
+    .option('--keep-on-failure', 'leave what stands when something fails, to look at it', false)
+    .action(async (flags: UpFlags) => {
+      requireRoot()
+      const scenario = loadScenario(flags.scenario)
+      const seed = flags.seed ?? scenario.seed ?? randomSeed()
+      const { name, pods: withPods, keepOnFailure } = flags
+      await interruptible(async (signal) => {
+        const up = await labUp({ name, scenario, seed, withPods, keepOnFailure, progress: printProgress }, signal)
+        if (!up.ok) throw new CliError(describeUpFailure(up.error))
+        const option = name === 'lab' ? '' : ` --name ${name}`
+        process.stdout.write(`lab ${name} stands (seed ${seed}). Look around by: vcnctl lab status${option}\n`)
+      })
+    })
+}
+
+export function downCommand(): Command {
+  return new Command('down')
+    .description('remove a lab and every trace of it, also one that was left half-built')
+    .addOption(nameOption())
+    .option('--all', 'every lab on this machine', false)
+    .action(async ({ name, all }: { name: string; all: boolean }) => {
+      requireRoot()
+      const names = all ? listLabs() : [name]
+      for (const lab of names) process.stdout.write(describeRemoved(lab, await labDown(lab)))
+      if (names.length === 0) process.stdout.write('there is no lab on this machine\n')
+    })
+}
+
+export function listCommand(): Command {
+  return new Command('list').description('the labs on this machine').action(() => {
+    for (const name of listLabs()) process.stdout.write(`${describeLab(name)}\n`)
+  })
+}
+
+export function loadScenario(file: string): Scenario {
+  const scenario = readScenario(file)
+  if (scenario.ok) return scenario.value
+  throw new CliError(`scenario ${file}: ${formatFieldErrors(scenario.error)}`)
+}
+
+export function randomSeed(): number {
+  return randomInt(2 ** 32)
+}
+
+function parseSeed(text: string): Result<number, string> {
+  const seed = Number(text)
+  return /^\d+$/.test(text) && seed < 2 ** 32 ? ok(seed) : err('a seed is a whole number below 4294967296')
+}
+
+function printProgress(event: UpEvent): void {
+  const seconds = (event.elapsedMs / 1000).toFixed(2).padStart(6)
+  process.stdout.write(`${seconds} s  ${describeProgress(event)}\n`)
+}
+
+function describeProgress(event: UpEvent): string {
+  switch (event.kind) {
+    case 'fabric.built':
+      return `VCN built: ${event.lab.nodes.length} nodes, ${event.lab.fabric.vnics.length} VNICs`
+    case 'agent.ready':
+      return `node ${event.node}: agent ready`
+    case 'pod.added':
+      return `pod ${event.pod.name} on ${event.pod.node}: ${event.pod.address ?? 'no address'}`
+  }
+}
+
+function describeRemoved(name: string, { namespaces, processes }: Removed): string {
+  if (namespaces === 0 && processes === 0) return `lab ${name}: nothing was running\n`
+  return `lab ${name} removed: ${namespaces} namespaces, ${processes} processes\n`
+}
+
+function describeLab(name: string): string {
+  try {
+    const lab = openLab(name)
+    return `${name}  ${lab.nodes.length} nodes, ${listPods(name).length} pods, since ${lab.createdAt}`
+  } catch {
+    return `${name}  incomplete; remove it by: vcnctl lab down --name ${name}`
+  }
+}

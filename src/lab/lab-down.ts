@@ -1,0 +1,49 @@
+import { readFileSync, rmSync } from 'node:fs'
+import { listNamedNetns, removeNamedNetns } from '../linux/netns.ts'
+import * as libc from '../linux/libc.ts'
+import { agentPid } from './agent-process.ts'
+import { entries } from './lab-store.ts'
+import { labDirectory, labOfNetns, nodePaths } from './names.ts'
+import { endProcesses, processesIn } from './process-scan.ts'
+
+const MNT_DETACH = 2 // linux/mount.h
+
+/** What there was to remove; all zero for a lab that did not exist. */
+export interface Removed {
+  readonly processes: number
+  readonly namespaces: number
+}
+
+/**
+ * Removes every trace of a lab, whole or half-made: it trusts no file of it, only names. Repeating it is fine.
+ */
+export async function labDown(name: string): Promise<Removed> {
+  const namespaces = listNamedNetns().filter((netns) => labOfNetns(netns) === name)
+  const processes = new Set<number>()
+  await endProcesses(() => {
+    const found = [...agentPids(name), ...processesIn(namespaces)]
+    for (const pid of found) processes.add(pid)
+    return found
+  })
+  for (const netns of namespaces) removeNamedNetns(netns)
+  unmountBelow(labDirectory(name))
+  rmSync(labDirectory(name), { recursive: true, force: true })
+  return { processes: processes.size, namespaces: namespaces.length }
+}
+
+/** By pid file: an agent whose namespace has lost its name is not found by the namespace. */
+function agentPids(lab: string): readonly number[] {
+  return entries(`${labDirectory(lab)}/nodes`).flatMap((node) => agentPid(nodePaths(lab, node)) ?? [])
+}
+
+// proc_pid_mountinfo(5): the fifth field is the mount point, with octal escapes for white space.
+function unmountBelow(directory: string): void {
+  const points = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '')
+    .filter((point) => point.startsWith(`${directory}/`))
+  for (const point of points.toReversed()) {
+    const path = point.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
+    libc.umount(path, MNT_DETACH)
+  }
+}

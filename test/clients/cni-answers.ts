@@ -1,0 +1,70 @@
+// What the plugin printed, and what it left behind.
+import { expect } from 'vitest'
+import * as z from 'zod'
+import type { AttachmentStatus, VnicStatus } from '../../src/agent/status.ts'
+import { unwrap } from '../../src/base/result.ts'
+import { type CniResult, parseResult } from '../../src/cni/result.ts'
+import { supportedVersions } from '../../src/cni/versions.ts'
+import { observeNetns } from './node-links.ts'
+import type { CniAnswer, CniCall, TestNode } from './test-node.ts'
+
+const versioned = z.object({ cniVersion: z.enum(supportedVersions) })
+const errorSchema = z.object({ cniVersion: z.string(), code: z.number(), msg: z.string(), details: z.string() })
+
+/** The result of a successful ADD, read as the version it says it has. */
+export function resultOf(answer: CniAnswer): CniResult {
+  if (answer.exitCode !== 0) throw new Error(`exit code ${answer.exitCode}: ${answer.stdout}`)
+  return unwrap(parseResult(answer.json, versioned.parse(answer.json).cniVersion))
+}
+
+/** The only address of a result, without its prefix length. */
+export function addressOf(answer: CniAnswer): string {
+  const [ip, ...others] = resultOf(answer).ips
+  if (ip === undefined || others.length > 0) throw new Error(`not one address: ${answer.stdout}`)
+  return ip.address.replace('/32', '')
+}
+
+export function errorOf(answer: CniAnswer): z.infer<typeof errorSchema> {
+  expect(answer.exitCode, answer.stdout).toBe(1)
+  return errorSchema.parse(answer.json)
+}
+
+/** Everything that an execution may have changed. */
+export interface Evidence {
+  readonly attachments: readonly AttachmentStatus[]
+  readonly vnics: readonly VnicStatus[]
+  /** One text for each link, address, neighbour, route and rule, by namespace. */
+  readonly kernel: Readonly<Record<string, readonly string[]>>
+}
+
+export async function gatherEvidence(node: TestNode, ...podNetns: readonly string[]): Promise<Evidence> {
+  const { attachments, vnics } = await node.status()
+  const kernel = Object.fromEntries([node.netnsPath, ...podNetns].map((path) => [path, kernelObjects(path)]))
+  return { attachments, vnics, kernel }
+}
+
+/** The kernel's IPv4 objects of a namespace as sorted texts, equal when the namespaces hold the same. */
+export function kernelObjects(netnsPath: string): readonly string[] {
+  return Object.entries(observeNetns(netnsPath))
+    .flatMap(([kind, objects]) => objects.map((object: unknown) => `${kind}: ${JSON.stringify(object)}`))
+    .sort()
+}
+
+/** An execution that is refused, with nothing allocated and no kernel object changed at either end. */
+export async function expectRefused(
+  node: TestNode,
+  call: CniCall,
+  expected: { readonly code: number; readonly msg: string | RegExp },
+): Promise<void> {
+  const pod = call.netnsPath !== undefined && call.netnsPath.startsWith(`/run/netns/${node.name}`)
+  const watched = pod ? [call.netnsPath] : []
+  const before = await gatherEvidence(node, ...watched)
+  const answer = await node.cni('ADD', call)
+  expect(errorOf(answer)).toEqual({
+    cniVersion: '1.0.0',
+    code: expected.code,
+    msg: typeof expected.msg === 'string' ? expected.msg : expect.stringMatching(expected.msg),
+    details: expect.stringMatching(/\w/),
+  })
+  expect(await gatherEvidence(node, ...watched)).toEqual(before)
+}

@@ -1,0 +1,57 @@
+// A program, not a module: run by traffic.ts in the network namespace of a pod, of the node or of the VCN.
+//   echo-peer.ts serve PORT             answers TCP and UDP with the address it was called from
+//   echo-peer.ts ask tcp|udp HOST PORT  prints that answer; exit code 1 without one
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
+import { text } from 'node:stream/consumers'
+
+const answerTimeoutMs = 3000
+const repeatMs = 500
+
+async function serve(port: number): Promise<void> {
+  const tcp = createServer((socket) => {
+    socket.on('error', () => undefined)
+    socket.end(socket.remoteAddress)
+  })
+  tcp.listen(port, '0.0.0.0')
+  await once(tcp, 'listening')
+  const udp = createSocket('udp4', (_question, { address, port: from }) => {
+    udp.send(address, from, address)
+  })
+  udp.bind(port)
+  await once(udp, 'listening')
+  process.stdout.write('ready\n')
+}
+
+async function askTcp(host: string, port: number): Promise<string> {
+  const socket = connect({ host, port, signal: AbortSignal.timeout(answerTimeoutMs) })
+  return await text(socket)
+}
+
+/** Asks again and again: a datagram may be lost while a neighbour is being looked for. */
+async function askUdp(host: string, port: number): Promise<string> {
+  const socket = createSocket('udp4')
+  const repeat = setInterval(() => socket.send('who am I?', port, host), repeatMs)
+  try {
+    socket.send('who am I?', port, host)
+    const [answer] = await once(socket, 'message', { signal: AbortSignal.timeout(answerTimeoutMs) })
+    return String(answer)
+  } finally {
+    clearInterval(repeat)
+    socket.close()
+  }
+}
+
+const [mode, ...rest] = process.argv.slice(2)
+if (mode === 'serve') {
+  await serve(Number(rest[0]))
+} else {
+  const [protocol, host = '', port] = rest
+  try {
+    process.stdout.write(await (protocol === 'udp' ? askUdp : askTcp)(host, Number(port)))
+  } catch (error) {
+    process.stderr.write(`${String(error)}\n`)
+    process.exitCode = 1
+  }
+}

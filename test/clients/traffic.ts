@@ -1,0 +1,40 @@
+// Real packets between namespaces: what arrives, and from which address it seems to come.
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Background, inNetns, run } from './run-process.ts'
+
+const program = join(import.meta.dirname, 'echo-peer.ts')
+const readyTimeoutMs = 15_000
+const pollMs = 20
+
+/** Answers TCP and UDP on a port of a namespace, with the caller's address, until the scope ends. */
+export async function serveEcho(directory: string, netnsPath: string, port: number): Promise<AsyncDisposable> {
+  const logPath = join(directory, `echo-${randomBytes(4).toString('hex')}.log`)
+  const server = await Background.start(inNetns(netnsPath, [process.execPath, program, 'serve', `${port}`]), logPath)
+  const deadlineMs = performance.now() + readyTimeoutMs
+  while (!readFileSync(logPath, 'utf8').includes('ready')) {
+    if (server.hasEnded || performance.now() > deadlineMs) {
+      await server.end('SIGKILL')
+      throw new Error(`no echo server on port ${port} in ${netnsPath}: ${readFileSync(logPath, 'utf8')}`)
+    }
+    await delay(pollMs)
+  }
+  return server
+}
+
+/** The address that `serveEcho` was called from, as it saw it; or the reason why there is no answer. */
+export async function ask(netnsPath: string, protocol: 'tcp' | 'udp', host: string, port: number): Promise<string> {
+  const argv = [process.execPath, program, 'ask', protocol, host, `${port}`]
+  const { code, stdout, stderr } = await run(inNetns(netnsPath, argv))
+  return code === 0 ? stdout : `no answer: ${stderr.trim()}`
+}
+
+/** Whether one of three pings is answered; of `bytes` bytes of IP packet, never fragmented. */
+export async function ping(netnsPath: string, host: string, bytes = 84): Promise<'answered' | string> {
+  const headerBytes = 28 // IPv4 and ICMP
+  const argv = ['ping', '-c3', '-i0.2', '-W2', '-Mdo', `-s${bytes - headerBytes}`, host]
+  const { stdout, stderr } = await run(inNetns(netnsPath, argv))
+  return /[1-3] received/.test(stdout) ? 'answered' : `${stdout}${stderr}`
+}
