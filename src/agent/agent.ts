@@ -11,7 +11,7 @@ import { observe } from '../datapath/observe.ts'
 import { describeJournalOpenError } from '../ipam/journal-error.ts'
 import { Journal } from '../ipam/journal.ts'
 import { Attachments } from './attachments.ts'
-import { type CniAnswer, handleInvocation } from './cni-handler.ts'
+import { type CniAnswer, handleInvocation, warmUp } from './cni-handler.ts'
 import type { AgentConfig, AgentPaths } from './config.ts'
 import { type ControlSources, answerControl } from './control.ts'
 import { type DeferredDel, forgetDeferredDel, readDeferredDels } from './deferred-dels.ts'
@@ -119,6 +119,7 @@ export class Agent implements AsyncDisposable {
       invoke: (invocation: Invocation) => this.#invoke(invocation),
       control: (question: unknown) => answerControl(question, this.#controlSources()),
     }
+    warmUp()
     const server = await AgentServer.listen(paths.socketPath, service, logger)
     if (!server.ok) return server
     this.#server = server.value

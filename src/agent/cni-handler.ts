@@ -6,6 +6,7 @@ import { type CniError, cniError, renderError } from '../cni/errors.ts'
 import type { Invocation } from '../cni/invocation.ts'
 import { answerVersion, type CniRequest, type GcRequest, parseRequest } from '../cni/request.ts'
 import { renderResult, renderVersionResult } from '../cni/result.ts'
+import { newestVersion } from '../cni/versions.ts'
 import { usage } from '../ipam/address-pool.ts'
 import type { Attachments } from './attachments.ts'
 import type { NodeNetwork } from './node-network.ts'
@@ -42,6 +43,14 @@ export async function handleInvocation(invocation: Invocation, deps: CniHandlerD
     elapsedMs,
   })
   return { exitCode: 1, stdout: renderError(outcome.error, answerVersion(invocation)) }
+}
+
+/** The first request of a process is parsed in 17 ms, later ones in 35 µs (zod compiles its schemas when first used). */
+export function warmUp(): void {
+  const network = { cniVersion: newestVersion, name: 'warm-up', type: 'vcn-cni' }
+  const env = { CNI_COMMAND: 'ADD', CNI_CONTAINERID: 'warm-up', CNI_IFNAME: 'eth0', CNI_NETNS: '/warm-up' }
+  const stdin = Buffer.from(JSON.stringify(network))
+  parseRequest({ program: 'vcn-cni', env: new Map(Object.entries(env)), stdin })
 }
 
 async function answer(request: CniRequest, deps: CniHandlerDependencies): Promise<Result<string, CniError>> {

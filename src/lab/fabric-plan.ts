@@ -142,7 +142,7 @@ export function planPrimaryInterface(vnic: LabVnic, subnet: LabSubnet, ifindex: 
   const cidr = { address: vnic.primaryAddress, prefixLength: subnet.cidr.prefixLength }
   return [
     changeLink({ ifindex: loopbackIfindex, up: true }),
-    changeLink({ ifindex, up: true, mtuBytes: vcnMtuBytes, ipv6AddressGeneration: 'none' }),
+    changeLink({ ifindex, up: true, mtuBytes: vcnMtuBytes }),
     addAddress({ ifindex, cidr, scope: 'global' }),
     addRoute({
       table: mainTable,

@@ -2,7 +2,7 @@ import type { Ipv4 } from '../base/ip.ts'
 import { unwrap } from '../base/result.ts'
 import type { VnicId } from '../base/vnic.ts'
 import type { Fd } from '../linux/fd.ts'
-import { decodeLink, deleteLink, dumpLinks, getLink } from '../linux/netlink/link.ts'
+import { changeLink, decodeLink, deleteLink, dumpLinks, getLink } from '../linux/netlink/link.ts'
 import { NetlinkSocket } from '../linux/netlink/socket.ts'
 import type { NetlinkRequest } from '../linux/netlink/wire.ts'
 import { createNamedNetns, openNetns, removeNamedNetns, withNetns } from '../linux/netns.ts'
@@ -177,6 +177,7 @@ export class Fabric implements Disposable {
     withNetns(vcn, () => {
       setSysctls(portSysctls(vnic))
     })
+    silenceIpv6(vnic, node)
   }
 
   #connectInternet(): void {
@@ -213,6 +214,13 @@ function configurePrimary(vnic: LabVnic, subnet: LabSubnet): void {
   using socket = withNetns(node, () => new NetlinkSocket())
   const { ifindex } = unwrap(socket.get(getLink({ name: vnic.name }), decodeLink))
   send(socket, planPrimaryInterface(vnic, subnet, ifindex), `configuring ${vnic.name} of ${vnic.node}`)
+}
+
+// As images have it whose cloud-init knows of no IPv6 subnet. What remains on a VNIC then is what somebody sent.
+function silenceIpv6(vnic: LabVnic, node: Fd): void {
+  using socket = withNetns(node, () => new NetlinkSocket())
+  const { ifindex } = unwrap(socket.get(getLink({ name: vnic.name }), decodeLink))
+  send(socket, [changeLink({ ifindex, ipv6AddressGeneration: 'none' })], `silencing IPv6 on ${vnic.name} of ${vnic.node}`)
 }
 
 function send(socket: NetlinkSocket, requests: readonly NetlinkRequest[], what: string): void {

@@ -45,8 +45,11 @@ export async function gatherEvidence(node: TestNode, ...podNetns: readonly strin
 
 /** The kernel's IPv4 objects of a namespace as sorted texts, equal when the namespaces hold the same. */
 export function kernelObjects(netnsPath: string): readonly string[] {
-  return Object.entries(observeNetns(netnsPath))
-    .flatMap(([kind, objects]) => objects.map((object: unknown) => `${kind}: ${JSON.stringify(object)}`))
+  const { links, ...others } = observeNetns(netnsPath)
+  // Packets are counted all the time, and an interface takes a moment until it is operational.
+  const lasting = links.map((link) => ({ ...link, counters: undefined, operState: undefined }))
+  return Object.entries<readonly unknown[]>({ links: lasting, ...others })
+    .flatMap(([kind, objects]) => objects.map((object) => `${kind}: ${JSON.stringify(object)}`))
     .sort()
 }
 
@@ -60,11 +63,9 @@ export async function expectRefused(
   const watched = pod ? [call.netnsPath] : []
   const before = await gatherEvidence(node, ...watched)
   const answer = await node.cni('ADD', call)
-  expect(errorOf(answer)).toEqual({
-    cniVersion: '1.0.0',
-    code: expected.code,
-    msg: typeof expected.msg === 'string' ? expected.msg : expect.stringMatching(expected.msg),
-    details: expect.stringMatching(/\w/),
-  })
+  const { code, msg, details } = errorOf(answer)
+  expect(code, msg).toBe(expected.code)
+  expect(msg).toMatch(expected.msg)
+  expect(details).not.toBe('')
   expect(await gatherEvidence(node, ...watched)).toEqual(before)
 }

@@ -1,5 +1,5 @@
 // The cases that the reference plugins and Calico test (reference/cni.md, "Cases worth testing"), as raw executions.
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { unwrap } from '../../src/base/result.ts'
 import { parseIpv4 } from '../../src/base/ip.ts'
 import { hostCidr } from '../../src/base/cidr.ts'
@@ -43,9 +43,11 @@ beforeAll(async () => {
 afterAll(async () => {
   await node[Symbol.asyncDispose]()
 })
-beforeEach(async () => {
-  expect(kernelObjects(node.netnsPath), 'the test before left kernel objects').toEqual(pristine)
-  expect((await node.status()).attachments).toEqual([])
+afterEach(async () => {
+  const { attachments } = await node.status()
+  for (const { containerId, ifname } of attachments) await node.cni('DEL', { containerId, ifname })
+  expect(attachments, 'attachments left').toEqual([])
+  expect(kernelObjects(node.netnsPath)).toEqual(pristine)
 })
 
 describe('ADD', () => {

@@ -12,7 +12,7 @@ const repeatMs = 500
 async function serve(port: number): Promise<void> {
   const tcp = createServer((socket) => {
     socket.on('error', () => undefined)
-    socket.end(socket.remoteAddress)
+    socket.end(socket.remoteAddress ?? '')
   })
   tcp.listen(port, '0.0.0.0')
   await once(tcp, 'listening')
@@ -35,8 +35,8 @@ async function askUdp(host: string, port: number): Promise<string> {
   const repeat = setInterval(() => socket.send('who am I?', port, host), repeatMs)
   try {
     socket.send('who am I?', port, host)
-    const [answer] = await once(socket, 'message', { signal: AbortSignal.timeout(answerTimeoutMs) })
-    return String(answer)
+    const message: unknown[] = await once(socket, 'message', { signal: AbortSignal.timeout(answerTimeoutMs) })
+    return String(message[0])
   } finally {
     clearInterval(repeat)
     socket.close()

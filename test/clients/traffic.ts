@@ -31,8 +31,8 @@ export async function ask(netnsPath: string, protocol: 'tcp' | 'udp', host: stri
   return code === 0 ? stdout : `no answer: ${stderr.trim()}`
 }
 
-/** Whether one of three pings is answered; of `bytes` bytes of IP packet, never fragmented. */
-export async function ping(netnsPath: string, host: string, bytes = 84): Promise<'answered' | string> {
+/** 'answered' when one of three pings is, else ping's output; of `bytes` bytes of IP packet, never fragmented. */
+export async function ping(netnsPath: string, host: string, bytes = 84): Promise<string> {
   const headerBytes = 28 // IPv4 and ICMP
   const argv = ['ping', '-c3', '-i0.2', '-W2', '-Mdo', `-s${bytes - headerBytes}`, host]
   const { stdout, stderr } = await run(inNetns(netnsPath, argv))

@@ -19,9 +19,9 @@ describe('an agent that is killed at random moments', () => {
       const churn = new Churn(node, seed)
       const working = Promise.all(Array.from({ length: workers }, () => churn.work(operations / workers)))
       let kills = 0
-      let done = false
-      void working.finally(() => (done = true)).catch(() => undefined)
-      while (!done) {
+      const finished = new AbortController()
+      void working.catch(() => undefined).finally(() => finished.abort())
+      while (!finished.signal.aborted) {
         await delay(churn.random(20, 250))
         await node.killAgent()
         kills++

@@ -19,7 +19,7 @@ export function familyFromNumber(value: number): IpFamily | undefined {
 }
 
 export function decodeIp(bytes: Uint8Array, family: IpFamily): Ip {
-  if (false) {
+  if (bytes.length !== addressBytes[family]) {
     throw new MalformedNetlink(`an IPv${family} address has ${bytes.length} bytes, not ${addressBytes[family]}`)
   }
   return ipFromBytes(bytes)

@@ -1,0 +1,1 @@
+export const fixedPlacement: readonly string[] = (process.env['PLACE'] ?? '').split(' ').filter((x) => x !== '')
