@@ -24,13 +24,15 @@ export function answerControl(question: unknown, sources: ControlSources): Resul
 }
 
 function describeStatus({ nodeName, node, journal, pool }: ControlSources): AgentStatus {
-  const usages = new Map(usage(pool).vnics.map((entry) => [entry.vnicId, entry]))
+  const { vnics, strayed } = usage(pool)
+  const usages = new Map(vnics.map((entry) => [entry.vnicId, entry]))
   return {
     version: agentStatusVersion,
     node: nodeName,
     ready: node.problems.length === 0,
     problems: node.problems,
     rssBytes: process.memoryUsage.rss(),
+    strayed,
     vnics: node.view.located.map(({ vnic, link }) => ({
       id: vnic.id,
       mac: vnic.mac,

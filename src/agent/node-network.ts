@@ -10,6 +10,7 @@ import { observe } from '../datapath/observe.ts'
 import { planHostSide, type PodAttachment } from '../datapath/pod-plan.ts'
 import { emptyPlan, mergePlans, type NetnsPlan, type NetnsState } from '../datapath/state.ts'
 import { planVnics } from '../datapath/vnic-plan.ts'
+import type { Link } from '../linux/netlink/link.ts'
 import { NetlinkMonitor, type NetworkChange } from '../linux/netlink/monitor.ts'
 import { NetlinkSocket } from '../linux/netlink/socket.ts'
 import { ensureSysctl } from '../linux/sysctl.ts'
@@ -129,19 +130,22 @@ export class NodeNetwork implements Disposable {
         return change.rule.protocol === routingProtocol
       case 'route.deleted':
         return change.route.protocol === routingProtocol
+      case 'address.set':
       case 'address.deleted':
         return this.#view.located.some(({ link }) => link.ifindex === change.address.ifindex)
       case 'link.set':
-        return (
-          this.#vnics.some(({ mac }) => mac === change.link.mac) || (isHostIfname(change.link.name) && !change.link.up)
-        )
+        return this.#vnics.some(({ mac }) => mac === change.link.mac) || this.#isPodSetDown(change.link)
       case 'link.deleted':
         return this.#view.located.some(({ link }) => link.ifindex === change.link.ifindex)
       // Additions by others never take anything of ours away; a replaced route of ours is found by the full check.
       case 'rule.set':
       case 'route.set':
-      case 'address.set':
         return false
     }
+  }
+
+  // An interface on its way out goes down first: that one is not to be set up again.
+  #isPodSetDown({ name, up, ifindex }: Link): boolean {
+    return isHostIfname(name) && !up && !this.remover.isRemoving(ifindex)
   }
 }

@@ -10,6 +10,8 @@ export interface AgentStatus {
   readonly rssBytes: number
   readonly vnics: readonly VnicStatus[]
   readonly attachments: readonly AttachmentStatus[]
+  /** Held by an attachment, but no longer on any VNIC of the node: the VCN delivers nothing to these pods. */
+  readonly strayed: readonly string[]
 }
 
 export interface VnicStatus {

@@ -39,5 +39,6 @@ function describe(status: AgentStatus): string {
       containerId.slice(0, 12),
     ]),
   )
-  return `node ${status.node}: ${state}\n\n${vnics}\n${pods}`
+  const strayed = status.strayed.map((address) => `address ${address} is held by a pod, but on no VNIC of this node\n`)
+  return `node ${status.node}: ${state}\n\n${vnics}\n${pods}${strayed.join('')}`
 }

@@ -61,7 +61,7 @@ const executors: { readonly [K in OperationKind]: Executor<Operation<K>> } = {
   },
 }
 
-export function encodeOperation<K extends OperationKind>(operation: Operation<K>): NetlinkRequest {
+function encodeOperation<K extends OperationKind>(operation: Operation<K>): NetlinkRequest {
   return executors[operation.kind].request(operation)
 }
 
@@ -80,14 +80,9 @@ export function apply(
   return failures.length === 0 ? ok(undefined) : err(failures)
 }
 
-/** The refusals that matter. `offset`: how many requests of the batch came before the operations. */
-export function realFailures(
-  operations: readonly Operation[],
-  errors: readonly NetlinkError[],
-  offset = 0,
-): readonly DatapathFailure[] {
+function realFailures(operations: readonly Operation[], errors: readonly NetlinkError[]): readonly DatapathFailure[] {
   return errors.flatMap((error) => {
-    const operation = operations[error.requestIndex - offset]
+    const operation = operations[error.requestIndex]
     if (operation === undefined || executors[operation.kind].harmless.includes(error.code)) return []
     return [{ operation: describeOperation(operation), error }]
   })

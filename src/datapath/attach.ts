@@ -1,9 +1,11 @@
 import { err, ok, type Result } from '../base/result.ts'
+import { Undo } from '../base/undo.ts'
 import type { Fd } from '../linux/fd.ts'
 import { createVeth, decodeLink, deleteLink, getLink, type Link } from '../linux/netlink/link.ts'
+import type { NetlinkError } from '../linux/netlink/failure.ts'
 import { NetlinkSocket } from '../linux/netlink/socket.ts'
 import { withNetns } from '../linux/netns.ts'
-import { type DatapathFailure, encodeOperation, realFailures } from './apply.ts'
+import { apply, type DatapathFailure } from './apply.ts'
 import { missing } from './diff.ts'
 import type { PodPlan } from './pod-plan.ts'
 import { emptyState } from './state.ts'
@@ -20,52 +22,36 @@ export type AttachFailure =
 const acksBytes = 8192
 
 /**
- * Makes the pod's veth pair and all that belongs to it at both ends: two batches of messages, one per namespace.
- * Nothing is left behind on failure. `node` is a socket in the node's namespace.
+ * Makes the pod's veth pair and all that belongs to it at both ends. Nothing is left behind on failure. `node` is a
+ * socket in the node's namespace.
  */
 export function attachPod(node: NetlinkSocket, podNetns: Fd, plan: PodPlan): Result<void, AttachFailure> {
-  const hostOperations = missing(plan.host, emptyState)
-  const created = node.request([
-    createVeth(plan.hostEnd, { ...plan.podEnd, netnsFd: podNetns.number }),
-    ...hostOperations.map((operation) => encodeOperation(operation)),
-  ])
-  if (!created.ok) {
-    const creation = created.error.find(({ requestIndex }) => requestIndex === 0)
-    if (creation !== undefined)
-      return err(explain(node, plan, { operation: 'creating the veth pair', error: creation }))
-    const failures = realFailures(hostOperations, created.error, 1)
-    if (failures.length > 0) return takeBack(node, plan, failures)
-  }
+  const { hostEnd, podEnd } = plan
+  // By itself: behind a refused creation, the other messages would befall whatever interface has the index already.
+  const created = node.request([createVeth(hostEnd, { ...podEnd, netnsFd: podNetns.number })])
+  if (!created.ok) return err(explain(node, plan, created.error))
+  using undo = new Undo()
+  // 20 ms in rcu_barrier, on this thread: for the way back only.
+  undo.add(() => void node.request([deleteLink(hostEnd.ifindex)]))
+  const host = apply(missing(plan.host, emptyState), node)
+  if (!host.ok) return err({ kind: 'refused', failures: host.error })
   using pod = withNetns(podNetns, () => new NetlinkSocket(acksBytes))
-  const podOperations = missing(plan.pod, emptyState)
-  const configured = pod.request(podOperations.map((operation) => encodeOperation(operation)))
-  if (configured.ok) return ok(undefined)
-  const failures = realFailures(podOperations, configured.error)
-  return failures.length === 0 ? ok(undefined) : takeBack(node, plan, failures)
+  const configured = apply(missing(plan.pod, emptyState), pod)
+  if (!configured.ok) return err({ kind: 'refused', failures: configured.error })
+  undo.commit()
+  return ok(undefined)
 }
 
-/** Removes the pair synchronously: 20 ms in rcu_barrier, for the way back of a failure only. */
-function takeBack(
-  node: NetlinkSocket,
-  plan: PodPlan,
-  failures: readonly DatapathFailure[],
-): Result<void, AttachFailure> {
-  const { ifindex } = plan.hostEnd
-  if (ifindex !== undefined) node.request([deleteLink(ifindex)])
-  return err({ kind: 'refused', failures })
-}
-
-// EEXIST does not say at which end the name is taken, and EBUSY not which index.
-function explain(node: NetlinkSocket, plan: PodPlan, failure: DatapathFailure): AttachFailure {
-  switch (failure.error.code) {
-    case 'EBUSY':
-      return { kind: 'ifindex-taken' }
-    case 'EEXIST': {
-      const present = node.get(getLink({ name: plan.hostEnd.name }), decodeLink)
-      if (present.ok) return { kind: 'host-name-taken', link: present.value }
-      return { kind: 'pod-name-taken', ifname: plan.podEnd.name }
-    }
-    default:
-      return { kind: 'refused', failures: [failure] }
+// EEXIST does not say what exists: the name at either end, or the index on the node. EBUSY is the index in the pod.
+function explain(node: NetlinkSocket, plan: PodPlan, errors: readonly NetlinkError[]): AttachFailure {
+  const codes = errors.map(({ code }) => code)
+  if (codes.includes('EBUSY')) return { kind: 'ifindex-taken' }
+  if (!codes.includes('EEXIST')) {
+    return { kind: 'refused', failures: errors.map((error) => ({ operation: 'creating the veth pair', error })) }
   }
+  const { name, ifindex } = plan.hostEnd
+  const named = node.get(getLink({ name }), decodeLink)
+  if (named.ok) return { kind: 'host-name-taken', link: named.value }
+  if (node.get(getLink({ ifindex }), decodeLink).ok) return { kind: 'ifindex-taken' }
+  return { kind: 'pod-name-taken', ifname: plan.podEnd.name }
 }

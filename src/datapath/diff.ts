@@ -38,7 +38,8 @@ export function missing(plan: NetnsPlan, state: NetnsState): readonly Operation[
   const addresses = new Set(state.addresses.map(addressText))
   const neighbours = new Set(state.neighbours.map(neighbourText))
   const routes = new Set(state.routes.map(routeText))
-  const rules = new Set(state.rules.map(ruleText))
+  // A rule with further selectors holds for fewer packets than the planned one that it looks like.
+  const rules = new Set(state.rules.filter((rule) => rule.hasOtherSelectors !== true).map(ruleText))
   const missingRoutes = plan.routes.filter((route) => !routes.has(routeText(route)))
   return [
     ...plan.links

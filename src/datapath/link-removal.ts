@@ -19,6 +19,10 @@ export class LinkRemover {
     this.#node = node
   }
 
+  isRemoving(ifindex: number): boolean {
+    return this.#waiting.has(ifindex)
+  }
+
   noticeDeleted(ifindex: number): void {
     this.#waiting.get(ifindex)?.()
   }

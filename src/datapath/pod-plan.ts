@@ -21,7 +21,7 @@ export interface PodAttachment {
 }
 
 export interface PodPlan {
-  readonly hostEnd: VethEnd
+  readonly hostEnd: VethEnd & { readonly ifindex: number }
   readonly podEnd: VethEnd
   readonly host: NetnsPlan
   readonly pod: NetnsPlan
@@ -56,7 +56,9 @@ export function planHostSide({ key, address, ifindex, nodeAddress }: PodAttachme
         up: true,
         alias: linkAlias(key),
         // Strict here is the anti-spoofing check: a source that does not route back through this veth is dropped.
-        ipv4Conf: { forwarding: 1, rpFilter: rpFilter.strict, sendRedirects: 0 },
+        // Proxy ARP answers for the gateway once the pod has lost its permanent entry for it: a new MAC, such as the
+        // plugin `tuning` sets, flushes them (net/ipv4/arp.c, arp_netdev_event).
+        ipv4Conf: { forwarding: 1, proxyArp: 1, rpFilter: rpFilter.strict, sendRedirects: 0 },
         ipv6AddressGeneration: 'none',
       },
     ],

@@ -220,7 +220,11 @@ function configurePrimary(vnic: LabVnic, subnet: LabSubnet): void {
 function silenceIpv6(vnic: LabVnic, node: Fd): void {
   using socket = withNetns(node, () => new NetlinkSocket())
   const { ifindex } = unwrap(socket.get(getLink({ name: vnic.name }), decodeLink))
-  send(socket, [changeLink({ ifindex, ipv6AddressGeneration: 'none' })], `silencing IPv6 on ${vnic.name} of ${vnic.node}`)
+  send(
+    socket,
+    [changeLink({ ifindex, ipv6AddressGeneration: 'none' })],
+    `silencing IPv6 on ${vnic.name} of ${vnic.node}`,
+  )
 }
 
 function send(socket: NetlinkSocket, requests: readonly NetlinkRequest[], what: string): void {

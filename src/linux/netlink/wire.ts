@@ -140,7 +140,7 @@ export class Attributes {
     let offset = 0
     while (bytes.length - offset >= attributeHeaderBytes) {
       const length = bytes.readUInt16LE(offset)
-      if (length > bytes.length - offset + 4) {
+      if (length < attributeHeaderBytes || length > bytes.length - offset) {
         throw new MalformedNetlink(`an attribute claims ${length} bytes where ${bytes.length - offset} are left`)
       }
       const type = bytes.readUInt16LE(offset + 2) & attributeTypeMask

@@ -1,0 +1,143 @@
+import { describe, expect, it } from 'vitest'
+import { attachPod } from './attach.ts'
+import { TestNetns } from './netns.fixture.ts'
+import { ip4, podAttachment } from './plan.fixture.ts'
+import { planPod, type PodAttachment } from './pod-plan.ts'
+
+const nodeAddress = ip4('10.0.0.2')
+
+/** A node with an address and a way out, as every node has; the way out leads nowhere. */
+function makeNode(): TestNetns {
+  const node = new TestNetns()
+  node.ip('link set lo up')
+  node.ip(`address add ${nodeAddress}/32 dev lo`)
+  node.ip('link add out type veth peer name wire')
+  node.ip('link set out up')
+  node.ip('route add default dev out')
+  return node
+}
+
+function attach(node: TestNetns, pod: TestNetns, address: string, change: Partial<PodAttachment> = {}): void {
+  // The last octet also tells the indexes of a test's pods apart.
+  const ifindex = 70_000 + Number(address.split('.')[3])
+  const plan = planPod(podAttachment(pod.name, address, ifindex, { nodeAddress, ...change }))
+  expect(attachPod(node.socket, pod.fd, plan)).toEqual({ ok: true, value: undefined })
+}
+
+describe('attachPod', () => {
+  it('gives a pod that the node reaches and that reaches the node', () => {
+    using node = makeNode()
+    using pod = new TestNetns()
+    attach(node, pod, '10.0.4.9')
+    expect(node.ping('10.0.4.9')).toBe('answered')
+    expect(pod.ping(nodeAddress)).toBe('answered')
+    expect(pod.ping('127.0.0.1')).toBe('answered')
+  })
+
+  it('gives pods that reach each other through the node', () => {
+    using node = makeNode()
+    using first = new TestNetns()
+    using second = new TestNetns()
+    attach(node, first, '10.0.4.9')
+    attach(node, second, '10.0.4.10')
+    expect(first.ping('10.0.4.10')).toBe('answered')
+    expect(second.ping('10.0.4.9')).toBe('answered')
+    // Not by redirects: each sends everything to the gateway, and keeps doing so.
+    expect(first.ipLines('route show table all type unicast dev eth0')).toEqual([
+      'default via 169.254.1.1',
+      '169.254.1.1 scope link',
+    ])
+    expect(node.counter('IcmpOutRedirects')).toBe(0)
+  })
+
+  it('carries packets as large as the MTU, and not larger ones', () => {
+    using node = makeNode()
+    using pod = new TestNetns()
+    attach(node, pod, '10.0.4.9', { mtuBytes: 4000 })
+    expect(node.ping('10.0.4.9', '-M', 'do', '-s', '3972')).toBe('answered')
+    expect(node.run('ping', '-c', '1', '-W', '1', '-M', 'do', '-s', '3973', '10.0.4.9')).not.toBe(0)
+  })
+
+  it('makes pods whose interfaces have no IPv6 address of the kernel’s own', () => {
+    using node = makeNode()
+    using pod = new TestNetns()
+    attach(node, pod, '10.0.4.9')
+    expect(pod.ipLines('-6 address show dev eth0')).toEqual([])
+    expect(node.ipLines('-6 address show dev out').length).toBeGreaterThan(0)
+  })
+
+  it('takes a name that another pod of the node has, too', () => {
+    using node = makeNode()
+    using pod = new TestNetns()
+    attach(node, pod, '10.0.4.9', { key: { network: 'vcn-cni', containerId: 'a', ifname: 'net1' } })
+    expect(node.ping('10.0.4.9')).toBe('answered')
+    expect(pod.ipLines('link show dev net1')[0]).toContain('UP')
+  })
+
+  it('leaves a pod that is reached after another plugin has given it a new MAC', () => {
+    using node = makeNode()
+    using pod = new TestNetns()
+    attach(node, pod, '10.0.4.9')
+    pod.ip('link set eth0 address 02:11:22:33:44:55')
+    expect(pod.ipLines('neighbour show')).toEqual([])
+    expect(node.ping('10.0.4.9')).toBe('answered')
+  })
+
+  it('works again for the same names, address and index once the pod’s namespace is gone', () => {
+    using node = makeNode()
+    {
+      using pod = new TestNetns()
+      attach(node, pod, '10.0.4.9')
+      pod.ip('link del eth0')
+    }
+    using pod = new TestNetns()
+    attach(node, pod, '10.0.4.9')
+    expect(node.ping('10.0.4.9')).toBe('answered')
+  })
+})
+
+describe('a pod that sends from an address that is not its own', () => {
+  const spoof = ['-I', '10.0.4.77']
+
+  function makeSpoofer(node: TestNetns): TestNetns {
+    const pod = new TestNetns()
+    attach(node, pod, '10.0.4.9')
+    pod.ip('address add 10.0.4.77/32 dev eth0')
+    return pod
+  }
+
+  it('is not heard by the node', () => {
+    using node = makeNode()
+    using pod = makeSpoofer(node)
+    const before = { heard: node.counter('IcmpInEchos'), dropped: node.counter('TcpExtIPReversePathFilter') }
+    pod.run('ping', '-c', '1', '-W', '1', ...spoof, nodeAddress)
+    expect(node.counter('IcmpInEchos')).toBe(before.heard)
+    expect(node.counter('TcpExtIPReversePathFilter')).toBe(before.dropped + 1)
+    // The pod itself is not cut off for it.
+    expect(pod.ping(nodeAddress)).toBe('answered')
+  })
+
+  it('is not heard by another pod, even with that pod’s neighbour’s address', () => {
+    using node = makeNode()
+    using pod = makeSpoofer(node)
+    using victim = new TestNetns()
+    using neighbour = new TestNetns()
+    attach(node, victim, '10.0.4.10')
+    attach(node, neighbour, '10.0.4.77')
+    const heard = victim.counter('IcmpInEchos')
+    const dropped = node.counter('TcpExtIPReversePathFilter')
+    pod.run('ping', '-c', '1', '-W', '1', ...spoof, '10.0.4.10')
+    expect(victim.counter('IcmpInEchos')).toBe(heard)
+    expect(node.counter('TcpExtIPReversePathFilter')).toBe(dropped + 1)
+  })
+
+  it('would be heard without the strict reverse path filter on its interface', () => {
+    using node = makeNode()
+    using pod = makeSpoofer(node)
+    const { hostIfname } = podAttachment(pod.name, '10.0.4.9', 0)
+    node.run('sysctl', '-q', '-w', `net.ipv4.conf.${hostIfname}.rp_filter=0`)
+    const heard = node.counter('IcmpInEchos')
+    pod.run('ping', '-c', '1', '-W', '1', ...spoof, nodeAddress)
+    expect(node.counter('IcmpInEchos')).toBe(heard + 1)
+  })
+})

@@ -1,0 +1,97 @@
+// Network namespaces of a test's own, looked at and disturbed with iproute2: it knows nothing of the code under test.
+import { execFileSync, spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { unwrap } from '../base/result.ts'
+import type { Fd } from '../linux/fd.ts'
+import { NetlinkSocket } from '../linux/netlink/socket.ts'
+import { createNamedNetns, openNetns, removeNamedNetns, withNetns } from '../linux/netns.ts'
+
+export type IpObject = Readonly<Record<string, unknown>>
+
+/** A namespace with a unique name, gone at the end of its `using` scope. */
+export class TestNetns implements Disposable {
+  readonly name = `vt-${randomBytes(6).toString('hex')}`
+  readonly path: string
+  readonly fd: Fd
+  readonly socket: NetlinkSocket
+
+  constructor() {
+    this.path = createNamedNetns(this.name)
+    try {
+      this.fd = unwrap(openNetns(this.path))
+      this.socket = withNetns(this.fd, () => new NetlinkSocket())
+    } catch (error) {
+      removeNamedNetns(this.name)
+      throw error
+    }
+  }
+
+  /** `ip COMMAND` in the namespace; words are separated by single spaces. Throws with its own message. */
+  ip(command: string): string {
+    return execFileSync('ip', ['-n', this.name, ...command.split(' ')], { encoding: 'utf8', stdio: 'pipe' })
+  }
+
+  /** `ip -json`, with numbers instead of the names of /etc/iproute2. */
+  ipJson(command: string): readonly IpObject[] {
+    const parsed: unknown = JSON.parse(this.ip(`-N -d -j ${command}`))
+    return Array.isArray(parsed) ? parsed.filter(isObject) : []
+  }
+
+  /** What `ip` prints, a line an object, without trailing blanks. */
+  ipLines(command: string): readonly string[] {
+    const lines = this.ip(command).split('\n')
+    return lines.map((line) => line.trim()).filter((line) => line !== '')
+  }
+
+  /** Runs a program in the namespace to its end and returns its exit code. */
+  run(...command: readonly string[]): number | null {
+    return spawnSync('nsenter', [`--net=${this.path}`, '--', ...command], { stdio: 'ignore' }).status
+  }
+
+  /** One echo request, answered within five seconds: the machine may be busy. */
+  ping(address: string, ...options: readonly string[]): 'answered' | 'silence' {
+    return this.run('ping', '-n', '-c', '1', '-W', '5', ...options, address) === 0 ? 'answered' : 'silence'
+  }
+
+  sysctl(name: string): string {
+    return this.inside(() => readFileSync(`/proc/sys/${name}`, 'utf8').trim())
+  }
+
+  /** A counter of /proc/net/snmp or /proc/net/netstat, such as `IcmpInEchos` or `TcpExtIPReversePathFilter`. */
+  counter(name: string): number {
+    const files = ['snmp', 'netstat'].map((file) =>
+      this.inside(() => readFileSync(`/proc/thread-self/net/${file}`, 'utf8')),
+    )
+    const lines = files.join('').split('\n')
+    for (const [index, line] of lines.entries()) {
+      const [group = '', ...names] = line.split(' ')
+      const column = names.findIndex((column) => group.replace(':', '') + column === name)
+      // A line of names is followed by the line of their values.
+      if (column >= 0) return Number(lines[index + 1]?.split(' ')[column + 1])
+    }
+    throw new Error(`no counter ${name}`)
+  }
+
+  inside(work: () => string): string {
+    return withNetns(this.fd, work)
+  }
+
+  [Symbol.dispose](): void {
+    this.socket[Symbol.dispose]()
+    this.fd[Symbol.dispose]()
+    removeNamedNetns(this.name)
+  }
+}
+
+/** All of a namespace that an operator sees, for "nothing was left behind". */
+export function snapshot(netns: TestNetns): readonly string[] {
+  // Lines that two calls may print differently without anything having changed: the state of ARP and of carriers.
+  return ['link show', 'address show', 'route show table all', 'rule show'].flatMap((command) =>
+    netns.ipLines(`-N ${command}`).filter((line) => !line.startsWith('valid_lft')),
+  )
+}
+
+function isObject(value: unknown): value is IpObject {
+  return typeof value === 'object' && value !== null
+}
