@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { inNetns } from '../test/clients/run-process.ts'
-import { fixedPlacement } from './placement.ts'
+import { asMeasured } from './placement.ts'
 
 /** One execution of a program: everything it gets. */
 export interface Execution {
@@ -30,7 +30,7 @@ const maxOutputBytes = 16 * 1024 * 1024
 /** Executes a program many times, `concurrency` at once. Outcomes are in the order of the executions. */
 export async function runExecBatch(batch: ExecBatch, signal: AbortSignal): Promise<readonly ExecutionOutcome[]> {
   const { timer, program, netnsPath, concurrency, executions } = batch
-  const [command = '', ...args] = inNetns(netnsPath, [...fixedPlacement, timer, String(concurrency), program])
+  const [command = '', ...args] = inNetns(netnsPath, [...asMeasured, timer, String(concurrency), program])
   const running = promisify(execFile)(command, args, { signal, maxBuffer: maxOutputBytes })
   running.child.stdin?.end(executions.map(formatExecution).join(''))
   const { stdout } = await running

@@ -42,8 +42,18 @@ describe('apply', () => {
   test.each<[what: string, operation: Operation, shows: string, line: string]>([
     ['an alias', { kind: 'link.change', link: { ifindex: near, alias: 'x y' } }, 'link show dev near', 'alias x y'],
     ['an address', { kind: 'address.add', address }, 'address show dev near', 'inet 10.0.4.8/32 scope global near'],
-    ['a neighbour', { kind: 'neighbour.set', neighbour }, 'neighbour show', '10.0.4.1 dev near lladdr 02:00:00:00:00:01 PERMANENT'],
-    ['a route', { kind: 'route.replace', route: direct }, 'route show table 30011', '10.0.4.1 dev near proto 118 scope link linkdown'],
+    [
+      'a neighbour',
+      { kind: 'neighbour.set', neighbour },
+      'neighbour show',
+      '10.0.4.1 dev near lladdr 02:00:00:00:00:01 PERMANENT',
+    ],
+    [
+      'a route',
+      { kind: 'route.replace', route: direct },
+      'route show table 30011',
+      '10.0.4.1 dev near proto 118 scope link linkdown',
+    ],
     ['a rule', { kind: 'rule.add', rule }, 'rule show', '1536:	from 10.0.4.0/24 lookup 30011 proto 118'],
   ])('makes %s, and finds no fault with it being there already', (_what, operation, shows, line) => {
     expect(apply([operation], node.socket)).toEqual({ ok: true, value: undefined })
@@ -57,7 +67,15 @@ describe('apply', () => {
     ['a route', { kind: 'route.delete', route: direct }, 'route show table all'],
     ['a rule', { kind: 'rule.delete', rule }, 'rule show'],
   ])('deletes %s, and finds no fault with it being gone already', (_what, operation, shows) => {
-    expect(apply([{ kind: 'route.replace', route: direct }, { kind: 'rule.add', rule }], node.socket).ok).toBe(true)
+    expect(
+      apply(
+        [
+          { kind: 'route.replace', route: direct },
+          { kind: 'rule.add', rule },
+        ],
+        node.socket,
+      ).ok,
+    ).toBe(true)
     expect(apply([operation], node.socket)).toEqual({ ok: true, value: undefined })
     expect(ours(shows)).toEqual([])
     expect(apply([operation], node.socket)).toEqual({ ok: true, value: undefined })
@@ -72,10 +90,21 @@ describe('apply', () => {
     [{ kind: 'link.change', link: { ifindex: gone, up: true } }, 'configuring interface 999', 'ENODEV'],
     [{ kind: 'link.change', link: { ifindex: near, mtuBytes: 70_000 } }, 'configuring interface 11', 'EINVAL'],
     [{ kind: 'link.change', link: { ifindex: near, alias: 'x'.repeat(300) } }, 'configuring interface 11', 'ERANGE'],
-    [{ kind: 'address.add', address: { ...address, ifindex: gone } }, 'adding address 10.0.4.8/32 to interface 999', 'ENODEV'],
-    [{ kind: 'neighbour.set', neighbour: { ...neighbour, ifindex: gone } }, 'setting neighbour 10.0.4.1 on interface 999', 'ENODEV'],
     [
-      { kind: 'route.replace', route: { ...direct, destination: cidr4('0.0.0.0/0'), gateway: ip4('10.77.0.1'), scope: 'global' } },
+      { kind: 'address.add', address: { ...address, ifindex: gone } },
+      'adding address 10.0.4.8/32 to interface 999',
+      'ENODEV',
+    ],
+    [
+      { kind: 'neighbour.set', neighbour: { ...neighbour, ifindex: gone } },
+      'setting neighbour 10.0.4.1 on interface 999',
+      'ENODEV',
+    ],
+    [
+      {
+        kind: 'route.replace',
+        route: { ...direct, destination: cidr4('0.0.0.0/0'), gateway: ip4('10.77.0.1'), scope: 'global' },
+      },
       'setting route 0.0.0.0/0 via 10.77.0.1 through interface 11 in table 30011',
       'ENETUNREACH',
     ],
@@ -107,7 +136,13 @@ describe('apply', () => {
   })
 
   it('of the diff to an empty plan leaves nothing of ours', () => {
-    apply([{ kind: 'route.replace', route: direct }, { kind: 'rule.add', rule }], node.socket)
+    apply(
+      [
+        { kind: 'route.replace', route: direct },
+        { kind: 'rule.add', rule },
+      ],
+      node.socket,
+    )
     expect(apply(diff(emptyPlan, observe(node.socket)), node.socket)).toEqual({ ok: true, value: undefined })
     expect([...ours('route show table all'), ...ours('rule show')]).toEqual([])
   })

@@ -6,13 +6,14 @@ import { planPod, type PodAttachment } from './pod-plan.ts'
 
 const nodeAddress = ip4('10.0.0.2')
 
-/** A node with an address and a way out, as every node has; the way out leads nowhere. */
+/** A node with an address and a way out, as every node has; nobody answers out there. */
 function makeNode(): TestNetns {
   const node = new TestNetns()
   node.ip('link set lo up')
   node.ip(`address add ${nodeAddress}/32 dev lo`)
   node.ip('link add out type veth peer name wire')
   node.ip('link set out up')
+  node.ip('link set wire up')
   node.ip('route add default dev out')
   return node
 }
@@ -66,12 +67,20 @@ describe('attachPod', () => {
     expect(node.ipLines('-6 address show dev out').length).toBeGreaterThan(0)
   })
 
-  it('takes a name that another pod of the node has, too', () => {
+  it('calls the pod’s interface what it is asked to', () => {
     using node = makeNode()
     using pod = new TestNetns()
     attach(node, pod, '10.0.4.9', { key: { network: 'vcn-cni', containerId: 'a', ifname: 'net1' } })
+    expect(pod.ipLines('address show dev net1')).toContain('inet 10.0.4.9/32 scope global net1')
     expect(node.ping('10.0.4.9')).toBe('answered')
-    expect(pod.ipLines('link show dev net1')[0]).toContain('UP')
+  })
+
+  it('takes the place of a route to the pod’s address that somebody left behind', () => {
+    using node = makeNode()
+    using pod = new TestNetns()
+    node.ip('route add 10.0.4.9/32 dev out')
+    attach(node, pod, '10.0.4.9')
+    expect(node.ping('10.0.4.9')).toBe('answered')
   })
 
   it('leaves a pod that is reached after another plugin has given it a new MAC', () => {
@@ -97,7 +106,7 @@ describe('attachPod', () => {
 })
 
 describe('a pod that sends from an address that is not its own', () => {
-  const spoof = ['-I', '10.0.4.77']
+  const asAnother = ['-I', '10.0.4.77']
 
   function makeSpoofer(node: TestNetns): TestNetns {
     const pod = new TestNetns()
@@ -110,23 +119,23 @@ describe('a pod that sends from an address that is not its own', () => {
     using node = makeNode()
     using pod = makeSpoofer(node)
     const before = { heard: node.counter('IcmpInEchos'), dropped: node.counter('TcpExtIPReversePathFilter') }
-    pod.run('ping', '-c', '1', '-W', '1', ...spoof, nodeAddress)
+    pod.run('ping', '-c', '1', '-W', '1', ...asAnother, nodeAddress)
     expect(node.counter('IcmpInEchos')).toBe(before.heard)
     expect(node.counter('TcpExtIPReversePathFilter')).toBe(before.dropped + 1)
     // The pod itself is not cut off for it.
     expect(pod.ping(nodeAddress)).toBe('answered')
   })
 
-  it('is not heard by another pod, even with that pod’s neighbour’s address', () => {
+  it('is not heard by another pod, also where the address is a third pod’s', () => {
     using node = makeNode()
     using pod = makeSpoofer(node)
     using victim = new TestNetns()
-    using neighbour = new TestNetns()
+    using third = new TestNetns()
     attach(node, victim, '10.0.4.10')
-    attach(node, neighbour, '10.0.4.77')
+    attach(node, third, '10.0.4.77')
     const heard = victim.counter('IcmpInEchos')
     const dropped = node.counter('TcpExtIPReversePathFilter')
-    pod.run('ping', '-c', '1', '-W', '1', ...spoof, '10.0.4.10')
+    pod.run('ping', '-c', '1', '-W', '1', ...asAnother, '10.0.4.10')
     expect(victim.counter('IcmpInEchos')).toBe(heard)
     expect(node.counter('TcpExtIPReversePathFilter')).toBe(dropped + 1)
   })
@@ -137,7 +146,7 @@ describe('a pod that sends from an address that is not its own', () => {
     const { hostIfname } = podAttachment(pod.name, '10.0.4.9', 0)
     node.run('sysctl', '-q', '-w', `net.ipv4.conf.${hostIfname}.rp_filter=0`)
     const heard = node.counter('IcmpInEchos')
-    pod.run('ping', '-c', '1', '-W', '1', ...spoof, nodeAddress)
+    pod.run('ping', '-c', '1', '-W', '1', ...asAnother, nodeAddress)
     expect(node.counter('IcmpInEchos')).toBe(heard + 1)
   })
 })

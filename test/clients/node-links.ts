@@ -1,6 +1,6 @@
 // The kernel objects of a test's node: its namespace, and a small "VCN" behind its two VNICs.
 import { type Ipv4, parseIpv4 } from '../../src/base/ip.ts'
-import { hostCidr, type Ipv4Cidr, parseIpv4Cidr } from '../../src/base/cidr.ts'
+import { cidrContains, hostCidr, type Ipv4Cidr, parseIpv4Cidr } from '../../src/base/cidr.ts'
 import { type Mac, parseMac } from '../../src/base/mac.ts'
 import { unwrap } from '../../src/base/result.ts'
 import { observe } from '../../src/datapath/observe.ts'
@@ -15,8 +15,8 @@ import type { NetlinkRequest } from '../../src/linux/netlink/wire.ts'
 import { createNamedNetns, openNetns, type Sync, withNetns } from '../../src/linux/netns.ts'
 import { ensureSysctl } from '../../src/linux/sysctl.ts'
 
-interface TestVnic {
-  readonly ifname: string
+export interface TestVnic {
+  readonly ifname: keyof typeof ifindexes
   readonly mac: Mac
   readonly subnetCidr: Ipv4Cidr
   readonly routerIp: Ipv4
@@ -34,7 +34,7 @@ export const primaryVnic: TestVnic = {
   primaryAddress: address('10.0.0.2'),
 }
 
-/** The VNIC whose secondary addresses the pods get: room for some 1,000. */
+/** The VNIC for pods: room for some 1,000. */
 export const podVnic: TestVnic = {
   ifname: 'ens5',
   mac: unwrap(parseMac('02:00:17:00:00:02')),
@@ -50,13 +50,21 @@ const mtuBytes = 9000
 const routerMac = unwrap(parseMac('00:00:17:00:00:01'))
 const staticProtocol = 4 // RTPROT_STATIC
 
+/** The VNIC whose subnet an address is in. */
+export function vnicOf(registered: Ipv4): TestVnic {
+  const vnic = [primaryVnic, podVnic].find(({ subnetCidr }) => cidrContains(subnetCidr, registered))
+  if (vnic === undefined) throw new Error(`${registered} is in no subnet of the test's VCN`)
+  return vnic
+}
+
 /** Makes both namespaces; the node's is as cloud-init leaves an instance: ens3 works, ens5 is down. */
 export function makeNodeNamespaces(nodeName: string, vcnName: string, podAddresses: readonly Ipv4[]): void {
   createNamedNetns(nodeName)
   createNamedNetns(vcnName)
   inNamespace(vcnName, () => {
     ensureSysctl('net/ipv4/ip_forward', '1')
-    // Inherited by every interface made from now on: as in a VCN, what comes from the wrong VNIC is dropped.
+    // Inherited by every interface made from now on. Strict is the VCN's source check: what comes from a VNIC that does
+    // not own the source address is dropped.
     ensureSysctl('net/ipv4/conf/default/rp_filter', '1')
   })
   inNamespace(nodeName, () => {
@@ -70,9 +78,10 @@ export function makeNodeNamespaces(nodeName: string, vcnName: string, podAddress
     ...planVnic(primaryVnic, ifindexes.ens3, node),
     ...planVnic(podVnic, ifindexes.ens5, node),
     // The VCN delivers by registered address to the VNIC's MAC; nobody on the node answers ARP for a pod.
-    ...[podVnic.primaryAddress, ...podAddresses].map((registered) =>
-      setNeighbour({ ifindex: ifindexes.ens5, address: registered, mac: podVnic.mac }),
-    ),
+    ...[podVnic.primaryAddress, ...podAddresses].map((registered) => {
+      const { ifname, mac } = vnicOf(registered)
+      return setNeighbour({ ifindex: ifindexes[ifname], address: registered, mac })
+    }),
   ])
   request(nodeName, [
     changeLink({ ifindex: loopbackIfindex, up: true }),
@@ -91,6 +100,11 @@ export function makeNodeNamespaces(nodeName: string, vcnName: string, podAddress
       protocol: staticProtocol,
     }),
   ])
+}
+
+/** Switches the source check of the pods' VNIC off, as Oracle's controller does when it attaches one (oci.md section 2). */
+export function skipSourceCheck(vcnNetnsPath: string): void {
+  requestIn(vcnNetnsPath, [changeLink({ ifindex: ifindexes.ens5, ipv4Conf: { rpFilter: 0 } })])
 }
 
 /** Everything of IPv4 that a namespace holds. */

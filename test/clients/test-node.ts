@@ -13,16 +13,18 @@ import { unwrap } from '../../src/base/result.ts'
 import { fetchAgentStatus } from '../../src/cli/agent-client.ts'
 import { vcnctlPath } from '../../src/cli/project-root.ts'
 import { createNamedNetns, removeNamedNetns } from '../../src/linux/netns.ts'
-import { makeNodeNamespaces, podVnic, primaryVnic } from './node-links.ts'
+import { makeNodeNamespaces, podVnic, primaryVnic, skipSourceCheck, type TestVnic, vnicOf } from './node-links.ts'
 import { Background, type Finished, inNetns, run } from './run-process.ts'
 
 export interface TestNodeOptions {
-  /** Of the pods' VNIC, in 10.0.4.0/22. Without it: 10.0.4.10 to 10.0.4.25. */
+  /** For pods: of the primary VNIC (10.0.0.0/24) or of ens5 (10.0.4.0/22). Without it: 10.0.4.10 to 10.0.4.25. */
   readonly addresses?: readonly string[]
   /** Puts Debian's portmap beside our executable, so that the agent takes it into the conflist. */
   readonly portmap?: boolean
   /** Fields of agent.yaml besides vnicsFile. */
   readonly config?: Readonly<Record<string, unknown>>
+  /** The VCN delivers whatever the pods' VNIC sends, whoever owns the source address. */
+  readonly skipSourceDestCheck?: boolean
   /** The whole of vnics.yaml, in place of what `addresses` would make. */
   readonly vnicsYaml?: string
 }
@@ -83,6 +85,7 @@ export class TestNode implements AsyncDisposable {
     try {
       const addresses = (options.addresses ?? defaultAddresses).map((text) => unwrap(parseIpv4(text)))
       makeNodeNamespaces(node.netns, `${node.name}-vcn`, addresses)
+      if (options.skipSourceDestCheck === true) skipSourceCheck(node.vcnNetnsPath)
       writeFileSync(node.vnicsPath, options.vnicsYaml ?? renderVnics(addresses))
       writeFileSync(node.configPath, stringify({ logLevel: 'debug', ...options.config, vnicsFile: node.vnicsPath }))
       if (options.portmap === true) node.addReferencePlugins('portmap')
@@ -211,14 +214,16 @@ const defaultAddresses = Array.from({ length: 16 }, (_, index) => `10.0.4.${10 +
 function renderVnics(addresses: readonly Ipv4[]): string {
   return stringify({
     vnics: [
-      { id: 'primary', primary: true, ...renderVnic(primaryVnic) },
-      { id: 'pods', ...renderVnic(podVnic), addresses },
+      { id: 'primary', primary: true, ...renderVnic(primaryVnic, addresses) },
+      { id: 'pods', ...renderVnic(podVnic, addresses) },
     ],
   })
 }
 
-function renderVnic({ mac, subnetCidr, routerIp, primaryAddress }: typeof podVnic): Readonly<Record<string, string>> {
-  return { mac, subnetCidr: formatCidr(subnetCidr), routerIp, primaryAddress }
+function renderVnic(vnic: TestVnic, addresses: readonly Ipv4[]): Readonly<Record<string, unknown>> {
+  const { mac, subnetCidr, routerIp, primaryAddress } = vnic
+  const own = addresses.filter((address) => vnicOf(address) === vnic)
+  return { mac, subnetCidr: formatCidr(subnetCidr), routerIp, primaryAddress, addresses: own }
 }
 
 function parseJson(text: string): unknown {

@@ -1,0 +1,88 @@
+import { randomBytes } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { formatCidr } from '../src/base/cidr.ts'
+import { type Ipv4, ipv4FromNumber, ipv4ToNumber } from '../src/base/ip.ts'
+import { removeNamedNetns } from '../src/linux/netns.ts'
+import { makeNodeNamespaces, podVnic } from '../test/clients/node-links.ts'
+import { referencePlugins, TestNode } from '../test/clients/test-node.ts'
+import type { CniPlugin } from './cni-plugin.ts'
+import { placeAsMeasured } from './placement.ts'
+
+/** What both plugins give their pods. */
+const mtuBytes = 9000
+const cniVersion = '1.0.0'
+
+/** A plugin with the node it serves; the node ends with its scope. */
+export interface PluginNode extends AsyncDisposable {
+  readonly plugin: CniPlugin
+}
+
+export interface OurNode extends PluginNode {
+  readonly node: TestNode
+}
+
+/** A node with the agent of production, whose pods' VNIC has `addressCount` addresses. `directory`: for our files. */
+export async function startOurNode(directory: string, addressCount: number): Promise<OurNode> {
+  const node = await TestNode.start({
+    addresses: podAddresses(addressCount),
+    // Shorter than the default of 30 s, in which a benchmark would use up more addresses than a node has.
+    config: { cooldownSeconds: 5, mtuBytes },
+  })
+  placeAsMeasured(node.agentPid)
+  const plugin: CniPlugin = {
+    name: 'vcn-cni',
+    program: join(node.binDirectory, 'vcn-cni'),
+    pluginPath: node.binDirectory,
+    nodeNetnsPath: node.netnsPath,
+    netconf: { cniVersion, name: 'vcn-cni', type: 'vcn-cni' },
+    directory: makeDirectory(directory, node.name),
+  }
+  return { node, plugin, [Symbol.asyncDispose]: () => node[Symbol.asyncDispose]() }
+}
+
+/** A node of the same kind, with Debian's ptp and host-local, and as many addresses. */
+export function startPtpNode(directory: string): PluginNode {
+  const name = `ptp-${randomBytes(4).toString('hex')}`
+  const namespaces = [`${name}-node`, `${name}-vcn`] as const
+  const remove = (): Promise<void> => {
+    for (const namespace of namespaces) removeNamedNetns(namespace)
+    return Promise.resolve()
+  }
+  try {
+    makeNodeNamespaces(...namespaces, [])
+  } catch (error) {
+    void remove()
+    throw error
+  }
+  const files = makeDirectory(directory, name)
+  const plugin: CniPlugin = {
+    name: 'ptp + host-local',
+    program: join(referencePlugins, 'ptp'),
+    pluginPath: referencePlugins,
+    nodeNetnsPath: `/run/netns/${namespaces[0]}`,
+    netconf: {
+      ...{ cniVersion, name, type: 'ptp', mtu: mtuBytes, ipMasq: false },
+      ipam: {
+        type: 'host-local',
+        // On the disk that our journal is on.
+        dataDir: join(files, 'host-local'),
+        ranges: [[{ subnet: formatCidr(podVnic.subnetCidr) }]],
+        routes: [{ dst: '0.0.0.0/0' }],
+      },
+    },
+    directory: files,
+  }
+  return { plugin, [Symbol.asyncDispose]: remove }
+}
+
+function podAddresses(count: number): readonly Ipv4[] {
+  const first = ipv4ToNumber(podVnic.primaryAddress) + 1
+  return Array.from({ length: count }, (_, index) => ipv4FromNumber(first + index))
+}
+
+function makeDirectory(parent: string, name: string): string {
+  const path = join(parent, name)
+  mkdirSync(path, { recursive: true })
+  return path
+}
