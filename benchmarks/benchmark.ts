@@ -37,7 +37,7 @@ export async function runBenchmark<Option extends string>(benchmark: Benchmark<O
     const line = formatJsonLine({ bench: benchmark.name, ...report })
     process.stdout.write(`\n${table}\n${formatHeadlines([...report.ratios, ...goals])}\n${line}\n`)
   } catch (error) {
-    const failure = interrupted.signal.aborted ? interrupted.signal.reason : error
+    const failure: unknown = interrupted.signal.aborted ? interrupted.signal.reason : error
     process.stderr.write(`${benchmark.name}: ${failure instanceof Error ? failure.stack : String(failure)}\n`)
     process.exitCode = 1
   }
@@ -66,6 +66,7 @@ function readOptions<Option extends string>({ name, options }: Benchmark<Option>
 function readNumber(option: string, text: string | boolean | undefined, standard: number): number {
   if (text === undefined) return standard
   const number = Number(text)
-  if (!Number.isInteger(number) || number < 1) throw new Error(`--${option}: ${String(text)} is not a whole number above 0`)
+  if (!Number.isInteger(number) || number < 1)
+    throw new Error(`--${option}: ${String(text)} is not a whole number above 0`)
   return number
 }

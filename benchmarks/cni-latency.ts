@@ -1,21 +1,16 @@
-// Whole executions of our plugin and of Debian's ptp + host-local, side by side. README.md tells how and why so.
-import { randomBytes } from 'node:crypto'
+// Whole executions of our plugin and of Debian's ptp + host-local, side by side. README.md tells how, and why so.
 import { formatTable } from '../src/cli/table.ts'
-import type { TestNode } from '../test/clients/test-node.ts'
-import { agentElapsedMs } from './agent-log.ts'
 import { type Measured, progress, runBenchmark } from './benchmark.ts'
-import { type CniPlugin, type PluginCalls, timeAdds, timeDels } from './cni-plugin.ts'
-import { runExecBatch } from './exec-batch.ts'
+import { type Contest, measureRound, noTimings, type Phase, phases, type Samples, type Timings } from './cni-rounds.ts'
 import { compile } from './native-programs.ts'
 import { startOurNode, startPtpNode } from './plugin-nodes.ts'
-import { PodNamespaces } from './pod-namespaces.ts'
-import type { Headline } from './report.ts'
+import type { Goal, Headline } from './report.ts'
 import { median, type Summary, summarise } from './statistics.ts'
 import { Workspace } from './workspace.ts'
 
-const phases = ['add', 'del', 'add8', 'del8'] as const
-type Phase = (typeof phases)[number]
-type Samples = Record<Phase, number[]>
+const addressCount = 1000
+/** Before the first round, of each kind: what runs for the first time finds nothing compiled and nothing in a cache. */
+const warmUpOperations = 50
 
 const phaseNames: Record<Phase, string> = {
   add: 'ADD, one at a time',
@@ -23,21 +18,9 @@ const phaseNames: Record<Phase, string> = {
   add8: 'ADD, 8 at once',
   del8: 'DEL, 8 at once',
 }
-const addressCount = 1000
-/** Before the first round, of each kind: the agent's code is compiled as it is used, the others' is in no cache yet. */
-const warmUpOperations = 50
-
-interface Competitor {
-  readonly plugin: CniPlugin
-  readonly samples: Samples
-}
-
-interface Scene {
-  readonly ours: Competitor & { readonly node: TestNode; readonly agentMs: Record<'ADD' | 'DEL', number[]> }
-  readonly ptp: Competitor
-  readonly timer: string
-  readonly empty: string
-  readonly floorMs: number[]
+const goals: Partial<Record<Phase, Goal>> = {
+  add: { kind: 'at-most', value: 0.3 },
+  del: { kind: 'at-most', value: 0.2 },
 }
 
 await runBenchmark({
@@ -47,87 +30,67 @@ await runBenchmark({
     operations: { standard: 200, meaning: 'ADDs and DELs of each kind in a round, at most 400' },
   },
   measure: async ({ rounds, operations }, signal) => {
+    // All of a round cool down at its end, and more are to be had at once.
+    if (operations > 400) throw new Error(`--operations: ${operations} is more than 400`)
     using workspace = new Workspace()
-    const timer = compile('exec-timer', workspace.path)
-    const empty = compile('empty', workspace.path)
+    const programs = { timer: compile('exec-timer', workspace.path), empty: compile('empty', workspace.path) }
     progress('starting both nodes')
-    await using ptpNode = startPtpNode(workspace.path)
-    await using ourNode = await startOurNode(workspace.path, addressCount)
-    const makeScene = (): Scene => ({
-      ours: { plugin: ourNode.plugin, samples: noSamples(), node: ourNode.node, agentMs: { ADD: [], DEL: [] } },
-      ptp: { plugin: ptpNode.plugin, samples: noSamples() },
-      ...{ timer, empty, floorMs: [] },
-    })
+    await using ptp = startPtpNode(workspace.path)
+    await using our = await startOurNode(workspace.path, addressCount)
+    const contest: Contest = { ours: our.plugin, ourNode: our.node, ptp: ptp.plugin, ...programs }
     progress('warming up')
-    await measureRound(makeScene(), 0, Math.min(warmUpOperations, operations), signal)
-    const scene = makeScene()
+    await measureRound(contest, noTimings(), { round: 0, operations: Math.min(warmUpOperations, operations) }, signal)
+    const timings = noTimings()
     for (let round = 1; round <= rounds; round++) {
-      await measureRound(scene, round, operations, signal)
-      progress(`round ${round} of ${rounds}: ${describeRound(scene, operations)}`)
+      await measureRound(contest, timings, { round, operations }, signal)
+      progress(`round ${round} of ${rounds}: ${describeRound(timings, operations)}`)
     }
-    return summariseScene(scene)
+    return report(timings)
   },
 })
 
-async function measureRound(scene: Scene, round: number, operations: number, signal: AbortSignal): Promise<void> {
-  await measurePhases(scene, { round, operations, concurrency: 1, add: 'add', del: 'del' }, signal)
-  await measurePhases(scene, { round, operations, concurrency: 8, add: 'add8', del: 'del8' }, signal)
-  const execution = { stdinPath: '/dev/null', stdoutPath: '/dev/null', env: {} }
-  const { timer, empty: program, ours } = scene
-  const executions = Array.from({ length: operations }, () => execution)
-  const batch = { timer, program, netnsPath: ours.plugin.nodeNetnsPath, concurrency: 1, executions }
-  scene.floorMs.push(...(await runExecBatch(batch, signal)).map(({ elapsedMs }) => elapsedMs))
-}
-
-interface PhasePair {
-  readonly round: number
-  readonly operations: number
-  readonly concurrency: number
-  readonly add: Phase
-  readonly del: Phase
-}
-
-/** ADDs of both, then DELs of both, in pods made beforehand; who comes first changes with the round. */
-async function measurePhases(scene: Scene, pair: PhasePair, signal: AbortSignal): Promise<void> {
-  const { ours, ptp, timer } = scene
-  const { operations, concurrency, add, del, round } = pair
-  await using pods = new AsyncDisposableStack()
-  const witnessPath = ptp.plugin.nodeNetnsPath
-  const runs: { readonly competitor: Competitor; readonly calls: PluginCalls }[] = []
-  for (const competitor of round % 2 === 0 ? [ours, ptp] : [ptp, ours]) {
-    const prefix = `bench-${randomBytes(4).toString('hex')}`
-    const { paths } = pods.use(await PodNamespaces.make(prefix, operations, witnessPath))
-    const sandboxes = paths.map((netnsPath, index) => ({ netnsPath, containerId: `${prefix}-${index}` }))
-    runs.push({ competitor, calls: { plugin: competitor.plugin, timer, concurrency, sandboxes } })
-  }
-  for (const { competitor, calls } of runs) {
-    const logged = ours.node.agentLog().length
-    competitor.samples[add].push(...(await timeAdds(calls, signal)))
-    if (concurrency === 1) ours.agentMs.ADD.push(...agentElapsedMs(ours.node.agentLog().slice(logged), 'ADD'))
-  }
-  for (const { competitor, calls } of runs) {
-    const logged = ours.node.agentLog().length
-    competitor.samples[del].push(...(await timeDels(calls, signal)))
-    if (concurrency === 1) ours.agentMs.DEL.push(...agentElapsedMs(ours.node.agentLog().slice(logged), 'DEL'))
-  }
-}
-
-function describeRound({ ours, ptp }: Scene, operations: number): string {
-  const texts = phases.map((phase) => {
-    const [our, their] = [ours, ptp].map(({ samples }) => median(samples[phase].slice(-operations)).toFixed(2))
-    return `${phase} ${our} against ${their}`
-  })
+function describeRound({ ours, ptp }: Timings, operations: number): string {
+  const latest = (samples: readonly number[]): string => median(samples.slice(-operations)).toFixed(2)
+  const texts = phases.map((phase) => `${phase} ${latest(ours[phase])} against ${latest(ptp[phase])}`)
   return `${texts.join(', ')} ms`
 }
 
-function summariseScene({ ours, ptp, floorMs, agentMs }: Scene & { readonly agentMs?: never }): Measured {
-  const our = summarisePhases(ours.samples)
-  const their = summarisePhases(ptp.samples)
-  void agentMs
+function report({ ours, ptp, agent, floor }: Timings): Measured {
+  const [our, their] = [summarisePhases(ours), summarisePhases(ptp)]
   const ratios = phases.map((phase): Headline => {
-    const value = our[phase].medianMs / their[phase].medianMs
     const goal = goals[phase]
+    const value = our[phase].medianMs / their[phase].medianMs
     return { key: phase, meaning: `${phaseNames[phase]}: ours / ptp’s`, value, ...(goal !== undefined && { goal }) }
   })
-  return { ratios, figures: figuresOf(our, their, ours.agentMs, floorMs), table: tableOf(our, their) }
+  const parts = { add: median(agent.add), del: median(agent.del), empty: median(floor) }
+  const table = [
+    formatTable(
+      ['MILLISECONDS', 'OURS: MEDIAN', 'P99', 'PTP + HOST-LOCAL: MEDIAN', 'P99'],
+      phases.map((phase) => [phaseNames[phase], ...cells(our[phase]), ...cells(their[phase])]),
+    ),
+    `Of ours one at a time the agent takes ${parts.add.toFixed(2)} ms of an ADD and ${parts.del.toFixed(2)} ms of a DEL;\n`,
+    `executing a program that does nothing takes ${parts.empty.toFixed(2)} ms.\n`,
+  ]
+  const figures = {
+    ...Object.fromEntries(phases.flatMap((phase) => figuresOf(`${phase}Ours`, our[phase]))),
+    ...Object.fromEntries(phases.flatMap((phase) => figuresOf(`${phase}Ptp`, their[phase]))),
+    ...{ addAgentMs: parts.add, delAgentMs: parts.del, emptyProgramMs: parts.empty, operations: our.add.count },
+  }
+  return { ratios, figures, table: table.join('') }
+}
+
+function summarisePhases(samples: Samples): Record<Phase, Summary> {
+  const { add, del, add8, del8 } = samples
+  return { add: summarise(add), del: summarise(del), add8: summarise(add8), del8: summarise(del8) }
+}
+
+function cells({ medianMs, p99Ms }: Summary): readonly [string, string] {
+  return [medianMs.toFixed(2), p99Ms.toFixed(2)]
+}
+
+function figuresOf(name: string, { medianMs, p99Ms }: Summary): readonly (readonly [string, number])[] {
+  return [
+    [`${name}MedianMs`, medianMs],
+    [`${name}P99Ms`, p99Ms],
+  ]
 }

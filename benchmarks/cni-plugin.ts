@@ -34,7 +34,7 @@ export async function timeAdds(calls: PluginCalls, signal: AbortSignal): Promise
   const stdinPath = join(plugin.directory, 'add.json')
   writeFileSync(stdinPath, JSON.stringify(plugin.netconf))
   const elapsedMs = await timeCalls('ADD', calls, () => stdinPath, signal)
-  const addresses = new Set(sandboxes.map((sandbox) => addressIn(answerPath(plugin, 'ADD', sandbox))))
+  const addresses = new Set(sandboxes.map((sandbox) => addressOf(plugin, sandbox)))
   if (addresses.size !== sandboxes.length) {
     throw new Error(`${plugin.name} gave ${addresses.size} addresses to ${sandboxes.length} containers`)
   }
@@ -51,6 +51,15 @@ export async function timeDels(calls: PluginCalls, signal: AbortSignal): Promise
     return path
   }
   return await timeCalls('DEL', calls, inputOf, signal)
+}
+
+/** What the sandbox's ADD gave it, without the prefix length. */
+export function addressOf(plugin: CniPlugin, sandbox: Sandbox): string {
+  const path = answerPath(plugin, 'ADD', sandbox)
+  const result = JSON.parse(readFileSync(path, 'utf8')) as { readonly ips?: readonly { readonly address: string }[] }
+  const [address = ''] = result.ips?.[0]?.address.split('/') ?? []
+  if (address === '') throw new Error(`${plugin.name} gave ${sandbox.containerId} no address`)
+  return address
 }
 
 async function timeCalls(
@@ -91,11 +100,4 @@ function requireSuccess(what: string, { exitCode }: ExecutionOutcome, execution:
 
 function answerPath(plugin: CniPlugin, command: string, { containerId }: Sandbox): string {
   return join(plugin.directory, `${containerId}.${command}.out`)
-}
-
-function addressIn(path: string): string {
-  const result = JSON.parse(readFileSync(path, 'utf8')) as { readonly ips?: readonly { readonly address: string }[] }
-  const address = result.ips?.[0]?.address
-  if (address === undefined) throw new Error(`${path} holds no address`)
-  return address
 }

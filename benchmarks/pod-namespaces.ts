@@ -55,7 +55,8 @@ export class PodNamespaces implements AsyncDisposable {
     for (const name of this.#names) removeNamedNetns(name)
     const deadlineMs = performance.now() + teardownTimeoutMs
     while (socket.get(getLink({ name: canary.name }), decodeLink).ok) {
-      if (performance.now() > deadlineMs) throw new Error(`${last} still exists ${teardownTimeoutMs} ms after its removal`)
+      if (performance.now() > deadlineMs)
+        throw new Error(`${last} still exists ${teardownTimeoutMs} ms after its removal`)
       await delay(pollMs)
     }
   }

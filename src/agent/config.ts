@@ -40,7 +40,7 @@ const wholeNumber = (from: number, to: number): z.ZodNumber =>
 
 const configSchema: z.ZodType<AgentConfig> = z
   .strictObject({
-    vnicsFile: z.string('is required: the path of the file with this node’s VNICs').startsWith('/', 'must be absolute'),
+    vnicsFile: z.string('must be the path of the file with this node’s VNICs').startsWith('/', 'must be absolute'),
     strategy: z.enum(['spread', 'pack'], 'must be spread or pack').default('spread'),
     cooldownSeconds: wholeNumber(0, 3600).default(30),
     mtuBytes: wholeNumber(1280, 9216).default(9000),

@@ -6,6 +6,7 @@ import { type AgentPaths, parseAgentConfig } from '../agent/config.ts'
 import { readInputFile } from '../agent/input-files.ts'
 import { uninstallPlugin } from '../agent/installation.ts'
 import { systemClock } from '../base/clock.ts'
+import { flushDatapath } from '../datapath/flush.ts'
 import { CliError } from './cli-error.ts'
 import { pinoLogger } from './pino-logger.ts'
 import { builtExecutable } from './project-root.ts'
@@ -38,10 +39,21 @@ export function uninstallCommand(): Command {
     .description('take the plugin and its configuration off this node; running pods keep their network')
     .option('--cni-bin-dir <dir>', 'where the container runtime looks for plugins', '/opt/cni/bin')
     .option('--cni-conf-dir <dir>', 'where the container runtime looks for configurations', '/etc/cni/net.d')
-    .action(async (flags: Pick<AgentFlags, 'cniBinDir' | 'cniConfDir'>) => {
-      const paths = { cniBinDirectory: resolve(flags.cniBinDir), cniConfDirectory: resolve(flags.cniConfDir) }
-      await uninstallPlugin(paths, pinoLogger('info'))
-    })
+    .option('--flush', 'also take away rules and routes: pods that still run lose their network', false)
+    .action(uninstall)
+}
+
+type UninstallFlags = Pick<AgentFlags, 'cniBinDir' | 'cniConfDir'> & { readonly flush: boolean }
+
+async function uninstall({ cniBinDir, cniConfDir, flush }: UninstallFlags): Promise<void> {
+  const logger = pinoLogger('info')
+  await uninstallPlugin({ cniBinDirectory: resolve(cniBinDir), cniConfDirectory: resolve(cniConfDir) }, logger)
+  if (!flush) return
+  const flushed = flushDatapath()
+  if (!flushed.ok) {
+    throw new CliError(flushed.error.map(({ operation, error }) => `${operation}: ${error.message}`).join('; '))
+  }
+  logger.info('uninstall.flushed', { operations: flushed.value })
 }
 
 async function runAgent(flags: AgentFlags): Promise<void> {

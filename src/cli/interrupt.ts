@@ -12,8 +12,8 @@ export class Interrupted extends Error {
 }
 
 /**
- * Runs work that SIGINT and SIGTERM abort instead of ending the process at once, so that it can clean up after itself.
- * Then the exit code is the shell's for that signal.
+ * Runs work that SIGINT and SIGTERM abort instead of ending the process at once, so that it can clean up after itself;
+ * so does a reader that has closed our output. Then the exit code is the shell's for that signal.
  */
 export async function interruptible(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
   const controller = new AbortController()
@@ -23,6 +23,10 @@ export async function interruptible(work: (signal: AbortSignal) => Promise<void>
     controller.abort(new Interrupted(signal))
   }
   process.on('SIGINT', abort).on('SIGTERM', abort)
+  // Stays: what is printed while cleaning up fails the same way, and an error nobody listens to ends the process.
+  process.stdout.on('error', () => {
+    abort('SIGPIPE')
+  })
   try {
     await work(controller.signal)
   } catch (error) {

@@ -9,6 +9,7 @@ import { addRule, deleteRule, type Rule } from '../linux/netlink/rule.ts'
 import type { NetlinkSocket } from '../linux/netlink/socket.ts'
 import type { NetlinkRequest } from '../linux/netlink/wire.ts'
 import type { Operation, OperationKind } from './diff.ts'
+import type { LinkPlan } from './state.ts'
 
 /** An operation the kernel refused, in words an operator can compare with `ip` output. */
 export interface DatapathFailure {
@@ -19,45 +20,46 @@ export interface DatapathFailure {
 interface Executor<Op> {
   readonly request: (op: Op) => NetlinkRequest
   readonly describe: (op: Op) => string
-  /** Refusals that mean that somebody was faster: the state is as wanted. */
-  readonly harmless: readonly string[]
+  /** Refusals that leave the state as wanted: mostly, somebody was faster. */
+  readonly harmless: (op: Op) => readonly string[]
 }
 
 const executors: { readonly [K in OperationKind]: Executor<Operation<K>> } = {
   'link.change': {
     request: ({ link }) => changeLink(link),
     describe: ({ link }) => `configuring interface ${link.ifindex}`,
-    harmless: [],
+    // The interface has no IPv6 at all, as with the kernel's parameter ipv6.disable=1 (net/ipv6/addrconf.c).
+    harmless: ({ link }) => (isOnlyAboutIpv6(link) ? ['EAFNOSUPPORT'] : []),
   },
   'address.add': {
     request: ({ address }) => addAddress(address),
     describe: ({ address }) => `adding address ${formatCidr(address.cidr)} to interface ${address.ifindex}`,
-    harmless: ['EEXIST'],
+    harmless: () => ['EEXIST'],
   },
   'neighbour.set': {
     request: ({ neighbour }) => setNeighbour(neighbour),
     describe: ({ neighbour }) => `setting neighbour ${neighbour.address} on interface ${neighbour.ifindex}`,
-    harmless: [],
+    harmless: () => [],
   },
   'route.replace': {
     request: ({ route }) => replaceRoute(route),
     describe: ({ route }) => `setting ${describeRoute(route)}`,
-    harmless: [],
+    harmless: () => [],
   },
   'route.delete': {
     request: ({ route }) => deleteRoute(route),
     describe: ({ route }) => `deleting ${describeRoute(route)}`,
-    harmless: ['ESRCH', 'ENODEV'],
+    harmless: () => ['ESRCH', 'ENODEV'],
   },
   'rule.add': {
     request: ({ rule }) => addRule(rule),
     describe: ({ rule }) => `adding ${describeRule(rule)}`,
-    harmless: ['EEXIST'],
+    harmless: () => ['EEXIST'],
   },
   'rule.delete': {
     request: ({ rule }) => deleteRule(rule),
     describe: ({ rule }) => `deleting ${describeRule(rule)}`,
-    harmless: ['ENOENT'],
+    harmless: () => ['ENOENT'],
   },
 }
 
@@ -83,9 +85,17 @@ export function apply(
 function realFailures(operations: readonly Operation[], errors: readonly NetlinkError[]): readonly DatapathFailure[] {
   return errors.flatMap((error) => {
     const operation = operations[error.requestIndex]
-    if (operation === undefined || executors[operation.kind].harmless.includes(error.code)) return []
+    if (operation === undefined || isHarmless(operation, error)) return []
     return [{ operation: describeOperation(operation), error }]
   })
+}
+
+function isHarmless<K extends OperationKind>(operation: Operation<K>, { code }: NetlinkError): boolean {
+  return executors[operation.kind].harmless(operation).includes(code)
+}
+
+function isOnlyAboutIpv6({ ifindex: _, ipv6AddressGeneration: __, ...rest }: LinkPlan): boolean {
+  return Object.keys(rest).length === 0
 }
 
 function describeRoute({ destination, table, ifindex, gateway }: Route): string {

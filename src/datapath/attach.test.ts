@@ -67,6 +67,14 @@ describe('attachPod', () => {
     expect(node.ipLines('-6 address show dev out').length).toBeGreaterThan(0)
   })
 
+  it('works where an interface has no IPv6 at all (here for its MTU, RFC 8200 section 5)', () => {
+    using node = makeNode()
+    using pod = new TestNetns()
+    attach(node, pod, '10.0.4.9', { mtuBytes: 1200 })
+    expect(pod.run('test', '-e', '/proc/sys/net/ipv6/conf/eth0')).not.toBe(0)
+    expect(node.ping('10.0.4.9')).toBe('answered')
+  })
+
   it('calls the pod’s interface what it is asked to', () => {
     using node = makeNode()
     using pod = new TestNetns()

@@ -20,8 +20,10 @@ export function checkPod(node: NetlinkSocket, podNetns: Fd, plan: PodPlan, vnics
   const podLink = podState.links.find(({ name }) => name === plan.podEnd.name)
   if (podLink === undefined) return [`the pod has no interface ${plan.podEnd.name}`]
   const rules = { ...vnics, links: [], addresses: [], neighbours: [] }
+  // A new MAC flushes the pod's permanent neighbours; the gateway then answers by proxy ARP (pod-plan.ts).
+  const neighbours = podLink.mac === plan.podEnd.mac ? plan.pod.neighbours : []
   return [
-    ...missing(plan.pod, podState).map((operation) => `in the pod: ${describeOperation(operation)}`),
+    ...missing({ ...plan.pod, neighbours }, podState).map((operation) => `in the pod: ${describeOperation(operation)}`),
     ...missing(plan.host, nodeState).map((operation) => `on the node: ${describeOperation(operation)}`),
     ...missing(rules, nodeState).map((operation) => `on the node: ${describeOperation(operation)}`),
   ].map((lack) => `missing ${lack}`)

@@ -38,6 +38,8 @@ export class LinkRemover {
     const noticed = new Promise<'noticed'>((resolve) => this.#waiting.set(ifindex, () => resolve('noticed')))
     const call = this.#call(ifindex)
     this.#running.add(call)
+    const noteReturn = (): void => void this.#running.delete(call)
+    call.then(noteReturn, noteReturn)
     try {
       const outcome = await Promise.race([noticed, call])
       if (outcome === 'noticed' || outcome.ok) return ok('removed')
@@ -46,7 +48,6 @@ export class LinkRemover {
       return err({ operation: `deleting interface ${name}`, error })
     } finally {
       this.#waiting.delete(ifindex)
-      void call.finally(() => this.#running.delete(call))
     }
   }
 

@@ -51,6 +51,8 @@ export function planHostSide({ key, address, ifindex, nodeAddress }: PodAttachme
   } as const
   return {
     links: [
+      // Apart from the rest: the kernel refuses it where IPv6 is switched off (apply.ts).
+      { ifindex, ipv6AddressGeneration: 'none' },
       {
         ifindex,
         up: true,
@@ -59,7 +61,6 @@ export function planHostSide({ key, address, ifindex, nodeAddress }: PodAttachme
         // Proxy ARP answers for the gateway once the pod has lost its permanent entry for it: a new MAC, such as the
         // plugin `tuning` sets, flushes them (net/ipv4/arp.c, arp_netdev_event).
         ipv4Conf: { forwarding: 1, proxyArp: 1, rpFilter: rpFilter.strict, sendRedirects: 0 },
-        ipv6AddressGeneration: 'none',
       },
     ],
     addresses: [],

@@ -3,7 +3,7 @@ import { formatCidr } from '../base/cidr.ts'
 import type { LabNode, LabState } from './lab-state.ts'
 import { nodePaths } from './names.ts'
 
-/** The agent's configuration file; its keys are the agent's (docs/agent.md). */
+/** The agent's configuration file; its keys are the agent's (docs/configuration.md). */
 export function renderAgentConfig(lab: LabState, node: LabNode): string {
   return stringify({ vnicsFile: nodePaths(lab.name, node.name).vnicsFile, ...lab.agent })
 }

@@ -18,15 +18,14 @@ describe('planLab', () => {
 
   it('gives no MAC, port, index or id twice, and no address', () => {
     const { vnics } = plan(5).fabric
-    for (const part of [
+    const parts: readonly (readonly unknown[])[] = [
       vnics.map(({ mac }) => mac),
       vnics.map(({ port }) => port),
       vnics.map(({ portIfindex }) => portIfindex),
       vnics.map(({ id }) => id),
       vnics.flatMap(registeredAddresses),
-    ]) {
-      expect(new Set(part).size).toBe(part.length)
-    }
+    ]
+    for (const part of parts) expect(new Set(part).size).toBe(part.length)
   })
 
   it('takes addresses from the VNIC’s subnet, as many as asked', () => {

@@ -12,8 +12,8 @@ import {
   vcnNetns,
 } from './names.ts'
 
-const characters = [...'abcpxz019-']
-const texts = fc.string({ unit: fc.constantFrom(...characters), minLength: 1, maxLength: 12 })
+const unit = fc.constantFrom('a', 'c', 'n', 'p', 'v', '0', '1', '-', '-')
+const texts = fc.string({ unit, minLength: 1, maxLength: 12 })
 const labs = texts.filter((text) => parseLabName(text).ok)
 const nodes = texts.filter((text) => parseNodeName(text).ok)
 const pods = texts.filter((text) => parsePodName(text).ok)

@@ -1,10 +1,11 @@
 // A program, not a module: run by traffic.ts in the network namespace of a pod, of the node or of the VCN.
-//   echo-peer.ts serve PORT             answers TCP and UDP with the address it was called from
-//   echo-peer.ts ask tcp|udp HOST PORT  prints that answer; exit code 1 without one
+//   echo-peer.ts serve PORT                  answers TCP and UDP with the address it was called from
+//   echo-peer.ts ask tcp|udp|http HOST PORT  prints that answer; exit code 1 without one
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { text } from 'node:stream/consumers'
+import { inspect } from 'node:util'
 
 const answerTimeoutMs = 3000
 const repeatMs = 500
@@ -43,15 +44,27 @@ async function askUdp(host: string, port: number): Promise<string> {
   }
 }
 
+async function askHttp(host: string, port: number): Promise<string> {
+  const answer = await fetch(`http://${host}:${port}/cgi-bin/peer`, { signal: AbortSignal.timeout(answerTimeoutMs) })
+  if (!answer.ok) throw new Error(`status ${answer.status}`)
+  return await answer.text()
+}
+
+const askers: Readonly<Record<string, (host: string, port: number) => Promise<string>>> = {
+  tcp: askTcp,
+  udp: askUdp,
+  http: askHttp,
+}
+
 const [mode, ...rest] = process.argv.slice(2)
 if (mode === 'serve') {
   await serve(Number(rest[0]))
 } else {
-  const [protocol, host = '', port] = rest
+  const [protocol = '', host = '', port] = rest
   try {
-    process.stdout.write(await (protocol === 'udp' ? askUdp : askTcp)(host, Number(port)))
+    process.stdout.write((await askers[protocol]?.(host, Number(port))) ?? '')
   } catch (error) {
-    process.stderr.write(`${String(error)}\n`)
+    process.stderr.write(`${inspect(error)}\n`)
     process.exitCode = 1
   }
 }

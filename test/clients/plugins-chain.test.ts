@@ -1,7 +1,7 @@
 // Debian's reference plugins (1.1.1) behind ours in one chain, run as libcni does it.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { isAtLeast, supportedVersions } from '../../src/cni/versions.ts'
-import { addressOf, errorOf, kernelObjects, resultOf } from './cni-answers.ts'
+import { addressOf, kernelObjects, resultOf } from './cni-answers.ts'
 import { observeNetns } from './node-links.ts'
 import { type CapabilityArguments, ChainAttachment, type ChainEntry } from './plugin-chain.ts'
 import { TestNode } from './test-node.ts'
@@ -17,17 +17,20 @@ const versions = supportedVersions.filter((version) => version !== '1.1.0')
 let node: TestNode
 let pristine: readonly string[]
 let containers = 0
+let attachments: ChainAttachment[] = []
 
 beforeAll(async () => {
   node = await TestNode.start({ addresses: [onPrimary, onSecondary], config: { cooldownSeconds: 0 } })
-  node.addReferencePlugins('portmap', 'bandwidth', 'tuning', 'sbr', 'firewall')
+  node.addReferencePlugins('portmap', 'bandwidth', 'tuning', 'sbr', 'firewall', 'loopback')
   pristine = kernelObjects(node.netnsPath)
 })
 afterAll(async () => {
   await node[Symbol.asyncDispose]()
 })
 afterEach(async () => {
-  for (const { containerId } of (await node.status()).attachments) await node.cni('DEL', { containerId })
+  for (const attachment of attachments) await attachment.del()
+  attachments = []
+  expect((await node.status()).attachments).toEqual([])
   expect(kernelObjects(node.netnsPath)).toEqual(pristine)
 })
 
@@ -50,8 +53,10 @@ function attachmentOf({ plugins, cniVersion = '1.0.0', address = onSecondary, ca
 } {
   const netnsPath = node.addPodNetns()
   const call = { containerId: `c${++containers}`, netnsPath, args: `IgnoreUnknown=1;IP=${address}` }
-  const config = { cniVersion, name: 'vcn-cni', plugins: [ours, ...plugins] }
-  return { netnsPath, attachment: new ChainAttachment(node, config, call, capabilityArguments) }
+  const config = { cniVersion, name: 'vcn-cni', plugins }
+  const attachment = new ChainAttachment(node, config, call, capabilityArguments)
+  attachments.push(attachment)
+  return { netnsPath, attachment }
 }
 
 /** Output of a command that has to succeed. */
@@ -68,7 +73,7 @@ describe.each(versions)('in version %s', (cniVersion) => {
       mtu: 1400,
       sysctl: { 'net.ipv4.conf.eth0.arp_notify': '1', 'net.core.somaxconn': '77' },
     }
-    const plugins = [tuning, bandwidth, portmap]
+    const plugins = [ours, tuning, bandwidth, portmap]
     const chain = { plugins, cniVersion, address: onPrimary, capabilityArguments: { portMappings, bandwidth: limits } }
     const { netnsPath, attachment } = attachmentOf(chain)
     const added = await attachment.add()
@@ -98,7 +103,7 @@ describe.each(versions)('in version %s', (cniVersion) => {
 })
 
 describe('portmap', () => {
-  const chain = { plugins: [portmap], capabilityArguments: { portMappings } }
+  const chain = { plugins: [ours, portmap], capabilityArguments: { portMappings } }
 
   it.fails('reaches a pod on a secondary VNIC from outside, under the caller’s address', async () => {
     const { netnsPath, attachment } = attachmentOf(chain)
@@ -106,39 +111,37 @@ describe('portmap', () => {
     await using _server = await serveEcho(node.directory, netnsPath, port)
     expect(await ask(node.vcnNetnsPath, 'tcp', node.nodeAddress, hostPort)).toBe(vcnAddress)
     expect(await ask(node.vcnNetnsPath, 'udp', node.nodeAddress, hostPort)).toBe(vcnAddress)
-    await attachment.del()
   })
 
   it.each([onPrimary, onSecondary])('reaches %s from the node, from another pod and from itself', async (address) => {
-    const other = node.addPodNetns()
     const otherAddress = address === onPrimary ? onSecondary : onPrimary
-    await node.cni('ADD', { containerId: 'other', netnsPath: other, args: `IP=${otherAddress}` })
+    const other = attachmentOf({ plugins: [ours], address: otherAddress })
+    await other.attachment.add()
     const { netnsPath, attachment } = attachmentOf({ ...chain, address })
     await attachment.add()
     await using _server = await serveEcho(node.directory, netnsPath, port)
     for (const protocol of ['tcp', 'udp'] as const) {
       expect(await ask(node.netnsPath, protocol, node.nodeAddress, hostPort)).toBe(node.nodeAddress)
-      expect(await ask(other, protocol, node.nodeAddress, hostPort)).toBe(otherAddress)
+      expect(await ask(other.netnsPath, protocol, node.nodeAddress, hostPort)).toBe(otherAddress)
       // Masqueraded, since the answer would never pass the node otherwise.
       expect(await ask(netnsPath, protocol, node.nodeAddress, hostPort)).toBe(node.nodeAddress)
     }
-    await attachment.del()
-    await node.cni('DEL', { containerId: 'other' })
-  })
-
-  it('that is refused leaves our attachment for the DEL, which takes everything away', async () => {
-    const badMapping = { portMappings: [{ hostPort: 0, containerPort: port, protocol: 'tcp' }] }
-    const { netnsPath, attachment } = attachmentOf({ ...chain, capabilityArguments: badMapping })
-    expect((await attachment.add()).exitCode).toBe(1)
-    expect(await attachment.del()).toEqual({ portmap: 'done', 'vcn-cni': 'done' })
-    expect(observeNetns(netnsPath).links.map(({ name }) => name)).toEqual(['lo'])
-    expect((await node.status()).attachments).toEqual([])
   })
 })
 
 describe('tuning', () => {
+  it('that fails leaves our attachment to the DEL, which takes everything away', async () => {
+    const { netnsPath, attachment } = attachmentOf({
+      plugins: [ours, { type: 'tuning', sysctl: { 'net.no.such': '1' } }],
+    })
+    expect((await attachment.add()).exitCode).toBe(1)
+    expect((await node.status()).attachments).toMatchObject([{ address: onSecondary }])
+    expect(await attachment.del()).toEqual({ tuning: 'done', 'vcn-cni': 'done' })
+    expect(observeNetns(netnsPath).links.map(({ name }) => name)).toEqual(['lo'])
+  })
+
   it.fails('that gives the pod another MAC leaves it reachable, and CHECK content', async () => {
-    const { netnsPath, attachment } = attachmentOf({ plugins: [{ type: 'tuning', mac: '02:00:00:00:00:55' }] })
+    const { netnsPath, attachment } = attachmentOf({ plugins: [ours, { type: 'tuning', mac: '02:00:00:00:00:55' }] })
     await attachment.add()
     expect(observeNetns(netnsPath).links.find(({ name }) => name === 'eth0')?.mac).toBe('02:00:00:00:00:55')
     expect(await ping(node.vcnNetnsPath, onSecondary)).toBe('answered')
@@ -150,7 +153,7 @@ describe('tuning', () => {
 
 describe('sbr', () => {
   it.fails('moves the pod’s routes to a table of its own; traffic flows on, and CHECK is content', async () => {
-    const { netnsPath, attachment } = attachmentOf({ plugins: [{ type: 'sbr' }] })
+    const { netnsPath, attachment } = attachmentOf({ plugins: [ours, { type: 'sbr' }] })
     await attachment.add()
     const moved = observeNetns(netnsPath).routes.filter(({ destination }) => destination.prefixLength === 0)
     expect(moved).toMatchObject([{ table: 100, gateway: '169.254.1.1' }])
@@ -162,9 +165,9 @@ describe('sbr', () => {
 
 describe('firewall', () => {
   it('lets the pod out of a node that forwards nothing else', async () => {
-    const refused = attachmentOf({ plugins: [], address: onPrimary })
+    const refused = attachmentOf({ plugins: [ours], address: onPrimary })
     await refused.attachment.add()
-    const { netnsPath, attachment } = attachmentOf({ plugins: [{ type: 'firewall', backend: 'iptables' }] })
+    const { netnsPath, attachment } = attachmentOf({ plugins: [ours, { type: 'firewall', backend: 'iptables' }] })
     await attachment.add()
     await outputOf(node.netnsPath, 'iptables', '-P', 'FORWARD', 'DROP')
     expect(await ping(netnsPath, vcnAddress)).toBe('answered')
@@ -172,20 +175,19 @@ describe('firewall', () => {
     await outputOf(node.netnsPath, 'iptables', '-P', 'FORWARD', 'ACCEPT')
     expect(await attachment.check()).toEqual({ 'vcn-cni': 'done', firewall: 'done' })
     expect(await attachment.del()).toEqual({ 'vcn-cni': 'done', firewall: 'done' })
-    await refused.attachment.del()
   })
 })
 
-it('a plugin that comes before ours keeps its place in the result', async () => {
-  const netnsPath = node.addPodNetns()
-  const config = { cniVersion: '1.0.0', name: 'vcn-cni', plugins: [ours, { type: 'tuning' }] }
-  const attachment = new ChainAttachment(node, config, {
-    containerId: 'unknown-arg',
-    netnsPath,
-    args: 'FOO=bar;IgnoreUnknown=1',
+describe('loopback', () => {
+  it('in front of us keeps its place in the result', async () => {
+    const { netnsPath, attachment } = attachmentOf({ plugins: [{ type: 'loopback' }, ours, { type: 'tuning' }] })
+    const { interfaces, ips } = resultOf(await attachment.add())
+    expect(interfaces.map(({ name, sandbox }) => [name.slice(0, 3), sandbox])).toEqual([
+      ['lo', netnsPath],
+      ['oci', undefined],
+      ['eth', netnsPath],
+    ])
+    expect(ips.find(({ interface: index }) => index === 2)?.address).toBe(`${onSecondary}/32`)
+    expect(await attachment.check()).toEqual({ loopback: 'done', 'vcn-cni': 'done', tuning: 'done' })
   })
-  const added = await attachment.add()
-  expect(resultOf(added).interfaces.map(({ name }) => name.slice(0, 3))).toEqual(['oci', 'eth'])
-  expect(errorOf(await attachment.add()).code).toBe(102)
-  await attachment.del()
 })

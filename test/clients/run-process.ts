@@ -55,7 +55,10 @@ export function inNetns(netnsPath: string, argv: readonly string[]): readonly st
   return ['nsenter', `--net=${netnsPath}`, '--', ...argv]
 }
 
-/** A process in the background, with its output in a file. Ends with its scope: SIGTERM, later SIGKILL. */
+/**
+ * A process in the background, with its output in a file. Ends with its scope: SIGTERM, later SIGKILL; and with the test
+ * itself, should that be killed.
+ */
 export class Background implements AsyncDisposable {
   readonly #child: ChildProcess
 
@@ -64,10 +67,12 @@ export class Background implements AsyncDisposable {
   }
 
   static async start(argv: readonly string[], logPath: string, env?: NodeJS.ProcessEnv): Promise<Background> {
-    const [program = '', ...args] = argv
     const log = openSync(logPath, 'a')
     try {
-      const child = spawn(program, args, { stdio: ['ignore', log, log], ...(env && { env }) })
+      const child = spawn('setpriv', ['--pdeathsig', 'SIGKILL', ...argv], {
+        stdio: ['ignore', log, log],
+        ...(env && { env }),
+      })
       await once(child, 'spawn')
       return new Background(child)
     } finally {

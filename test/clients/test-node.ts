@@ -1,7 +1,16 @@
 // A node for tests: the agent of production, in a namespace of its own, with a VCN behind it. Everything goes with its
 // scope. Nothing here knows how the agent works inside.
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -12,8 +21,9 @@ import { type Ipv4, parseIpv4 } from '../../src/base/ip.ts'
 import { unwrap } from '../../src/base/result.ts'
 import { fetchAgentStatus } from '../../src/cli/agent-client.ts'
 import { vcnctlPath } from '../../src/cli/project-root.ts'
-import { createNamedNetns, removeNamedNetns } from '../../src/linux/netns.ts'
+import { createNamedNetns, listNamedNetns, removeNamedNetns } from '../../src/linux/netns.ts'
 import { makeNodeNamespaces, podVnic, primaryVnic, skipSourceCheck, type TestVnic, vnicOf } from './node-links.ts'
+import { unmountBelow } from './mounts.ts'
 import { Background, type Finished, inNetns, run } from './run-process.ts'
 
 export interface TestNodeOptions {
@@ -52,11 +62,13 @@ export interface CniAnswer {
 
 /** Where Debian's containernetworking-plugins are. */
 export const referencePlugins = '/usr/lib/cni'
+/** Then the test's process id. */
+const namePrefix = 'vct-'
 const readyTimeoutMs = 20_000
 const pollMs = 20
 
 export class TestNode implements AsyncDisposable {
-  readonly name = `vct-${randomBytes(4).toString('hex')}`
+  readonly name = `${namePrefix}${process.pid}-${randomBytes(3).toString('hex')}`
   /** Everything on disk lies in here. */
   readonly directory = mkdtempSync(join(tmpdir(), `${this.name}-`))
   readonly netns = `${this.name}-node`
@@ -81,6 +93,7 @@ export class TestNode implements AsyncDisposable {
 
   /** Returns when the node can serve pods. On failure everything is removed, and the error shows the agent's log. */
   static async start(options: TestNodeOptions = {}): Promise<TestNode> {
+    await removeOrphans()
     const node = new TestNode()
     try {
       const addresses = (options.addresses ?? defaultAddresses).map((text) => unwrap(parseIpv4(text)))
@@ -185,6 +198,7 @@ export class TestNode implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#agent?.end('SIGTERM')
     for (const name of this.#namespaces) removeNamedNetns(name)
+    await unmountBelow(this.directory)
     rmSync(this.directory, { recursive: true, force: true })
   }
 
@@ -205,6 +219,20 @@ export class TestNode implements AsyncDisposable {
 
   #logTail(): string {
     return this.agentLog().split('\n').slice(-20).join('\n')
+  }
+}
+
+/** What tests have left that were killed: their processes ended with them, their namespaces and files did not. */
+async function removeOrphans(): Promise<void> {
+  const isOrphan = (name: string): boolean => {
+    const owner = new RegExp(`^${namePrefix}(\\d+)-`).exec(name)?.[1]
+    return owner !== undefined && !existsSync(`/proc/${owner}`)
+  }
+  for (const name of listNamedNetns().filter(isOrphan)) removeNamedNetns(name)
+  for (const name of readdirSync(tmpdir()).filter(isOrphan)) {
+    const directory = join(tmpdir(), name)
+    await unmountBelow(directory)
+    rmSync(directory, { recursive: true, force: true })
   }
 }
 

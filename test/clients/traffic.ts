@@ -9,6 +9,8 @@ const program = join(import.meta.dirname, 'echo-peer.ts')
 const readyTimeoutMs = 15_000
 const pollMs = 20
 
+export type Protocol = 'tcp' | 'udp' | 'http'
+
 /** Answers TCP and UDP on a port of a namespace, with the caller's address, until the scope ends. */
 export async function serveEcho(directory: string, netnsPath: string, port: number): Promise<AsyncDisposable> {
   const logPath = join(directory, `echo-${randomBytes(4).toString('hex')}.log`)
@@ -24,8 +26,11 @@ export async function serveEcho(directory: string, netnsPath: string, port: numb
   return server
 }
 
-/** The address that `serveEcho` was called from, as it saw it; or the reason why there is no answer. */
-export async function ask(netnsPath: string, protocol: 'tcp' | 'udp', host: string, port: number): Promise<string> {
+/**
+ * The address that `serveEcho` (TCP, UDP) or a container of busybox-image.ts (HTTP) is called from, as it sees it; or why
+ * there is no answer.
+ */
+export async function ask(netnsPath: string, protocol: Protocol, host: string, port: number): Promise<string> {
   const argv = [process.execPath, program, 'ask', protocol, host, `${port}`]
   const { code, stdout, stderr } = await run(inNetns(netnsPath, argv))
   return code === 0 ? stdout : `no answer: ${stderr.trim()}`

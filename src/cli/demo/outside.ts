@@ -10,7 +10,7 @@ export async function showOutsideTraffic(context: DemoContext): Promise<void> {
   const { from } = examplePods(pods)
   screen.heading(
     'Pod to the internet',
-    'The node does not touch the packet either way; the VCN’s NAT gateway alone puts its own address in.',
+    'No translation on the node: the packet enters the VCN with the pod’s address, and the NAT gateway puts its own in.',
   )
   const outside = { label: 'internet', netns: internet.netns }
   const places = [podPlace(from), nodePlace(context, from), vcnPlace(context), outside]

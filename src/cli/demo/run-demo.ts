@@ -92,7 +92,9 @@ function showProgress(screen: Screen, event: UpEvent): void {
   switch (event.kind) {
     case 'fabric.built': {
       const { nodes, fabric } = event.lab
-      screen.line(`  ${elapsed}  the VCN and ${nodes.length} nodes with ${fabric.vnics.length} VNICs`)
+      screen.line(
+        `  ${elapsed}  lab ${event.lab.name}: the VCN and ${nodes.length} nodes with ${fabric.vnics.length} VNICs`,
+      )
       return
     }
     case 'agent.ready':

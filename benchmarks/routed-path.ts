@@ -1,0 +1,63 @@
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { createNamedNetns, removeNamedNetns } from '../src/linux/netns.ts'
+import type { PodPath } from './traffic.ts'
+
+const mtuBytes = 9000
+const gateway = { address: '169.254.1.1', mac: 'ee:ee:ee:ee:ee:ee' }
+const pods = { client: '10.0.4.11', server: '10.0.4.12' }
+
+export type RoutedPath = PodPath & AsyncDisposable
+
+/**
+ * What routing between two veth pairs costs at least: forwarding, a /32 route to each pod, and nothing else; no rules,
+ * no reverse path check, no netfilter. By iproute2, so that nothing of ours has a part in it.
+ */
+export function makeRoutedPath(): RoutedPath {
+  const name = `routed-${randomBytes(4).toString('hex')}`
+  const namespaces = { node: `${name}-node`, client: `${name}-client`, server: `${name}-server` }
+  const remove = (): Promise<void> => {
+    for (const namespace of Object.values(namespaces)) removeNamedNetns(namespace)
+    return Promise.resolve()
+  }
+  try {
+    for (const namespace of Object.values(namespaces)) createNamedNetns(namespace)
+    const sysctls = ['net.ipv4.ip_forward=1', 'net.ipv4.conf.all.rp_filter=0', 'net.ipv4.conf.default.rp_filter=0']
+    execFileSync('nsenter', [`--net=/run/netns/${namespaces.node}`, '--', 'sysctl', '--quiet', '--write', ...sysctls])
+    for (const pod of ['client', 'server'] as const) connectPod(namespaces.node, namespaces[pod], pods[pod])
+  } catch (error) {
+    void remove()
+    throw error
+  }
+  return {
+    name: 'bare routed path',
+    clientNetnsPath: `/run/netns/${namespaces.client}`,
+    serverNetnsPath: `/run/netns/${namespaces.server}`,
+    serverAddress: pods.server,
+    [Symbol.asyncDispose]: remove,
+  }
+}
+
+function connectPod(node: string, pod: string, address: string): void {
+  const port = `veth-${address.split('.').at(-1) ?? ''}`
+  batch(node, [
+    `link add ${port} mtu ${mtuBytes} address ${gateway.mac} type veth peer name eth0 mtu ${mtuBytes} netns ${pod}`,
+    `link set ${port} up`,
+    `route add ${address}/32 dev ${port} scope link`,
+  ])
+  batch(pod, [
+    'link set lo up',
+    'link set eth0 up',
+    `address add ${address}/32 dev eth0`,
+    `route add ${gateway.address} dev eth0 scope link`,
+    `route add default via ${gateway.address} dev eth0`,
+    `neighbour add ${gateway.address} lladdr ${gateway.mac} dev eth0 nud permanent`,
+  ])
+}
+
+function batch(netns: string, lines: readonly string[]): void {
+  execFileSync('ip', ['-n', netns, '-batch', '-'], {
+    input: `${lines.join('\n')}\n`,
+    stdio: ['pipe', 'ignore', 'inherit'],
+  })
+}

@@ -1,0 +1,62 @@
+import { progress } from './benchmark.ts'
+import { median } from './statistics.ts'
+import { measureRequestRate, measureThroughput, type PodPath, type TrafficPrograms } from './traffic.ts'
+
+/** `crowded`: ours with many pods on the node. */
+export const contestants = ['ours', 'crowded', 'ptp', 'routed'] as const
+export type Contestant = (typeof contestants)[number]
+
+export interface Speed {
+  readonly gigabitsPerSecond: number
+  /** Over one connection. */
+  readonly requestsPerSecond: number
+  /** Each with a connection of its own. */
+  readonly connectionsPerSecond: number
+}
+
+export type Samples = Readonly<Record<Contestant, readonly Speed[]>>
+
+const throughputSeconds = 2
+const requestsMs = 700
+
+/** Measures all paths in turn, round after round; who comes first changes with the round. */
+export async function measureRounds(
+  paths: Readonly<Record<Contestant, PodPath>>,
+  programs: TrafficPrograms,
+  rounds: number,
+  signal: AbortSignal,
+): Promise<Samples> {
+  const samples: Record<Contestant, Speed[]> = { ours: [], crowded: [], ptp: [], routed: [] }
+  for (let round = 1; round <= rounds; round++) {
+    const first = round % contestants.length
+    for (const contestant of [...contestants.slice(first), ...contestants.slice(0, first)]) {
+      samples[contestant].push(await measurePath(paths[contestant], programs, signal))
+    }
+    const texts = contestants.map((contestant) => `${contestant} ${describeSpeed(samples[contestant].at(-1))}`)
+    progress(`round ${round} of ${rounds}: ${texts.join(', ')}`)
+  }
+  return samples
+}
+
+export function medianSpeed(speeds: readonly Speed[]): Speed {
+  return {
+    gigabitsPerSecond: median(speeds.map(({ gigabitsPerSecond }) => gigabitsPerSecond)),
+    requestsPerSecond: median(speeds.map(({ requestsPerSecond }) => requestsPerSecond)),
+    connectionsPerSecond: median(speeds.map(({ connectionsPerSecond }) => connectionsPerSecond)),
+  }
+}
+
+async function measurePath(path: PodPath, programs: TrafficPrograms, signal: AbortSignal): Promise<Speed> {
+  const rate = (connection: 'kept' | 'new'): Promise<number> =>
+    measureRequestRate(path, programs, { durationMs: requestsMs, connection }, signal)
+  return {
+    gigabitsPerSecond: await measureThroughput(path, throughputSeconds, signal),
+    requestsPerSecond: await rate('kept'),
+    connectionsPerSecond: await rate('new'),
+  }
+}
+
+function describeSpeed(speed: Speed | undefined): string {
+  if (speed === undefined) return 'not measured'
+  return `${speed.gigabitsPerSecond.toFixed(1)} Gbit/s ${Math.round(speed.requestsPerSecond / 1000)}k/s`
+}
