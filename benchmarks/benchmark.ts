@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util'
+import { inspect, parseArgs } from 'node:util'
 import { formatHeadlines, formatJsonLine, type Headline, type Report } from './report.ts'
 
 /** A whole number that the command line may change: `--NAME NUMBER`. */
@@ -37,8 +37,8 @@ export async function runBenchmark<Option extends string>(benchmark: Benchmark<O
     const line = formatJsonLine({ bench: benchmark.name, ...report })
     process.stdout.write(`\n${table}\n${formatHeadlines([...report.ratios, ...goals])}\n${line}\n`)
   } catch (error) {
-    const failure: unknown = interrupted.signal.aborted ? interrupted.signal.reason : error
-    process.stderr.write(`${benchmark.name}: ${failure instanceof Error ? failure.stack : String(failure)}\n`)
+    const isInterrupted = interrupted.signal.aborted && !(error instanceof SuppressedError)
+    progress(`${benchmark.name}: ${isInterrupted ? String(interrupted.signal.reason) : inspect(error)}`)
     process.exitCode = 1
   }
 }

@@ -45,19 +45,29 @@ export class PodNamespaces implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const last = this.#paths.at(-1)
     if (last === undefined) return
-    using witness = unwrap(openNetns(this.#witnessPath))
-    using socket = withNetns(witness, () => new NetlinkSocket())
-    {
+    using socket = this.#removeNames(last)
+    await awaitEndOf(canary.name, socket)
+  }
+
+  /** Returns a socket in the witness, which loses its end of a veth pair with the last namespace. */
+  #removeNames(last: string): NetlinkSocket {
+    try {
+      using witness = unwrap(openNetns(this.#witnessPath))
       using end = unwrap(openNetns(last))
+      const socket = withNetns(witness, () => new NetlinkSocket())
       const made = socket.request([createVeth(canary, { ...canary, netnsFd: end.number })])
       if (!made.ok) throw new AggregateError(made.error, `${last}: ${made.error.map(String).join('; ')}`)
+      return socket
+    } finally {
+      for (const name of this.#names) removeNamedNetns(name)
     }
-    for (const name of this.#names) removeNamedNetns(name)
-    const deadlineMs = performance.now() + teardownTimeoutMs
-    while (socket.get(getLink({ name: canary.name }), decodeLink).ok) {
-      if (performance.now() > deadlineMs)
-        throw new Error(`${last} still exists ${teardownTimeoutMs} ms after its removal`)
-      await delay(pollMs)
-    }
+  }
+}
+
+async function awaitEndOf(linkName: string, socket: NetlinkSocket): Promise<void> {
+  const deadlineMs = performance.now() + teardownTimeoutMs
+  while (socket.get(getLink({ name: linkName }), decodeLink).ok) {
+    if (performance.now() > deadlineMs) throw new Error(`${linkName} is still there after ${teardownTimeoutMs} ms`)
+    await delay(pollMs)
   }
 }

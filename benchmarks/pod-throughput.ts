@@ -7,7 +7,7 @@ import { compile } from './native-programs.ts'
 import { startOurNode, startPtpNode } from './plugin-nodes.ts'
 import { PodNamespaces } from './pod-namespaces.ts'
 import { type ProcessMemory, processMemory } from './process-memory.ts'
-import type { Goal, Headline } from './report.ts'
+import { atLeast, atMost, type Headline } from './report.ts'
 import { makeRoutedPath } from './routed-path.ts'
 import {
   type Contestant,
@@ -110,10 +110,8 @@ function report(
     ['agentAnonymousMiB', anonymousMiB],
   ])
   const memory = { key: 'agentRssMiB', meaning: 'memory of the crowded node’s agent, MiB', value: rssMiB }
-  return { ratios: ratiosOf(speeds), goals: [{ ...memory, goal: { kind: 'at-most', value: 100 } }], figures, table }
+  return { ratios: ratiosOf(speeds), goals: [{ ...memory, goal: atMost(100) }], figures, table }
 }
-
-const atLeast = (value: number): Goal => ({ kind: 'at-least', value })
 
 function ratiosOf({ ours, crowded, ptp, routed }: Readonly<Record<Contestant, Speed>>): readonly Headline[] {
   const ratio = (measure: keyof Speed, one: Speed, other: Speed): number => one[measure] / other[measure]

@@ -23,6 +23,14 @@ export interface Report {
   readonly figures: Readonly<Record<string, number>>
 }
 
+export function atMost(value: number): Goal {
+  return { kind: 'at-most', value }
+}
+
+export function atLeast(value: number): Goal {
+  return { kind: 'at-least', value }
+}
+
 export function isMet(value: number, { kind, value: limit }: Goal): boolean {
   return kind === 'at-most' ? value <= limit : value >= limit
 }

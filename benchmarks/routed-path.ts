@@ -22,6 +22,9 @@ export function makeRoutedPath(): RoutedPath {
   }
   try {
     for (const namespace of Object.values(namespaces)) createNamedNetns(namespace)
+    // Without any address of its own, the node would take the pods' for broadcast addresses: it has no table "local" then
+    // (net/ipv4/fib_frontend.c, __inet_dev_addr_type).
+    batch(namespaces.node, ['link set lo up'])
     const sysctls = ['net.ipv4.ip_forward=1', 'net.ipv4.conf.all.rp_filter=0', 'net.ipv4.conf.default.rp_filter=0']
     execFileSync('nsenter', [`--net=/run/netns/${namespaces.node}`, '--', 'sysctl', '--quiet', '--write', ...sysctls])
     for (const pod of ['client', 'server'] as const) connectPod(namespaces.node, namespaces[pod], pods[pod])

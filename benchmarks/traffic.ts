@@ -22,8 +22,10 @@ export interface TrafficPrograms {
 
 const requestPort = 7000
 const iperfPort = 5201
-const connectAttempts = 100
-const connectPauseMs = 50
+const connectAttempts = 20
+const connectPauseMs = 100
+/** For what takes longer than it was told to: a path that loses packets. */
+const allowanceMs = 5000
 // Both ends on one processor: on two, most of a request's time is the waking of an idle virtual processor, ten times
 // what is measured, and a stream's speed is a matter of which end is the slower one at that moment.
 const pinned = onProcessor(1)
@@ -64,8 +66,9 @@ export async function awaitServers(path: PodPath, programs: TrafficPrograms, sig
 
 /** One TCP stream by iperf3. Returns the bits that arrived in a second, in 10^9. */
 export async function measureThroughput(path: PodPath, seconds: number, signal: AbortSignal): Promise<number> {
-  const flags = ['--port', String(iperfPort), '--time', String(seconds), '--json']
-  const stdout = await runInPod(path, ['iperf3', '--client', path.serverAddress, ...flags], signal)
+  // The machine's default may pace (bbr), which makes the speed a matter of timers and not of the path.
+  const flags = ['--port', String(iperfPort), '--time', String(seconds), '--congestion', 'cubic', '--json']
+  const stdout = await runInPod(path, ['iperf3', '--client', path.serverAddress, ...flags], seconds * 1000, signal)
   const { end, error } = JSON.parse(stdout) as Iperf3Report
   const bitsPerSecond = end?.sum_received?.bits_per_second
   if (bitsPerSecond === undefined) throw new Error(`iperf3 over ${path.name}: ${error ?? stdout}`)
@@ -91,12 +94,23 @@ export async function measureRequestRate(
   signal: AbortSignal,
 ): Promise<number> {
   const command = [requestResponse, 'ask', path.serverAddress, String(requestPort), String(durationMs), connection]
-  const perSecond = Number.parseFloat(await runInPod(path, command, signal))
+  const perSecond = Number.parseFloat(await runInPod(path, command, durationMs, signal))
   if (!(perSecond > 0)) throw new Error(`no requests were answered over ${path.name}`)
   return perSecond
 }
 
-async function runInPod(path: PodPath, command: readonly string[], signal: AbortSignal): Promise<string> {
-  const [program = '', ...args] = inNetns(path.clientNetnsPath, [...pinned, ...command])
-  return (await promisify(execFile)(program, args, { signal })).stdout
+async function runInPod(
+  { clientNetnsPath }: PodPath,
+  command: readonly string[],
+  durationMs: number,
+  signal: AbortSignal,
+): Promise<string> {
+  const [program = '', ...args] = inNetns(clientNetnsPath, [...pinned, ...command])
+  const options = { signal, timeout: durationMs + allowanceMs, killSignal: 'SIGKILL' } as const
+  try {
+    return (await promisify(execFile)(program, args, options)).stdout
+  } catch (error) {
+    const { stderr = '' } = error as { readonly stderr?: string }
+    throw new Error(`${command.join(' ')} in ${clientNetnsPath}: ${stderr.trim()}`, { cause: error })
+  }
 }

@@ -1,11 +1,12 @@
-import type { AttachmentKey } from '../base/attachment.ts'
+import { type AttachmentKey, formatAttachmentKey } from '../base/attachment.ts'
 import { type Ipv4, isIpv4 } from '../base/ip.ts'
 import { isHostIfname } from '../datapath/host-ifname.ts'
-import { podTable, routingProtocol } from '../datapath/layout.ts'
+import { gatewayMac, podTable, routingProtocol } from '../datapath/layout.ts'
 import { keyFromAlias, linkAlias } from '../datapath/pod-plan.ts'
 import type { NetnsState } from '../datapath/state.ts'
 import type { AddressRow, HeldRow } from '../ipam/journal-row.ts'
 import type { Link } from '../linux/netlink/link.ts'
+import { mainTable } from '../linux/netlink/route.ts'
 
 /** What to do, when the agent starts, with what an earlier one left in the journal and in the kernel. */
 export type AdoptionStep =
@@ -32,7 +33,10 @@ export interface AdoptionInput {
 
 export function planAdoption(input: AdoptionInput): readonly AdoptionStep[] {
   const held = input.rows.filter((row): row is HeldRow => row.state !== 'cooling')
-  return [...held.map((row) => planRow(row, input)), ...planUnknownLinks(held, input)]
+  const steps = held.map((row) => planRow(row, input))
+  const known = new Set(steps.flatMap((step) => ('link' in step && step.link !== undefined ? [step.link.ifindex] : [])))
+  const unknown = input.state.links.filter(({ name, ifindex }) => isHostIfname(name) && !known.has(ifindex))
+  return [...steps, ...planUnknownLinks(unknown, held, input)]
 }
 
 /** The interface of an attachment: nothing is taken for it by name or index alone. */
@@ -40,10 +44,13 @@ export function findHostLink(
   row: Pick<HeldRow, 'key' | 'hostIfname' | 'ifindex'>,
   links: readonly Link[],
 ): Link | undefined {
-  return links.find(
-    ({ name, alias, ifindex }) =>
-      name === row.hostIfname && alias === linkAlias(row.key) && (row.ifindex === null || row.ifindex === ifindex),
-  )
+  const alias = linkAlias(row.key)
+  return links.find((link) => {
+    if (link.name !== row.hostIfname) return false
+    if (row.ifindex !== null) return link.alias === alias && link.ifindex === row.ifindex
+    // An ADD that was interrupted between the making of the interface and its alias.
+    return link.alias === alias || (link.alias === undefined && link.mac === gatewayMac)
+  })
 }
 
 function planRow(row: HeldRow, { state, bootId, netnsExists }: AdoptionInput): AdoptionStep {
@@ -54,24 +61,34 @@ function planRow(row: HeldRow, { state, bootId, netnsExists }: AdoptionInput): A
   return namespaceLives ? { kind: 'interface-lost', row } : { kind: 'release', row }
 }
 
-function planUnknownLinks(held: readonly HeldRow[], { state, rows, nowMs }: AdoptionInput): readonly AdoptionStep[] {
-  const known = new Set(held.map((row) => linkAlias(row.key)))
-  return state.links.flatMap((link): readonly AdoptionStep[] => {
+function planUnknownLinks(
+  links: readonly Link[],
+  held: readonly HeldRow[],
+  { state, rows, nowMs }: AdoptionInput,
+): readonly AdoptionStep[] {
+  // What can be of one attachment only. The three never look alike: a key has slashes, an address points.
+  const claimed = new Set(held.flatMap((row) => [row.address, formatAttachmentKey(row.key), row.hostIfname]))
+  const cools = (address: Ipv4): boolean =>
+    rows.some((row) => row.address === address && row.state === 'cooling' && nowMs < row.coolingUntilMs)
+  return links.flatMap((link): readonly AdoptionStep[] => {
     const address = podAddress(link, state)
-    if (!isHostIfname(link.name) || address === undefined || known.has(link.alias ?? '')) return []
+    if (address === undefined) return []
     const key = keyFromAlias(link.alias ?? '')
-    const use = rows.find((row) => row.address === address)
-    const isFree = use === undefined || (use.state === 'cooling' && use.coolingUntilMs <= nowMs)
-    if (key === undefined || !isFree) return [{ kind: 'quarantine', address, link }]
+    const claims = key === undefined ? [] : [address, formatAttachmentKey(key), link.name]
+    if (key === undefined || cools(address) || claims.some((claim) => claimed.has(claim)))
+      return [{ kind: 'quarantine', address, link }]
+    for (const claim of claims) claimed.add(claim)
     return [{ kind: 'adopt', key, address, link }]
   })
 }
 
-function podAddress(link: Link, state: Pick<NetnsState, 'routes'>): Ipv4 | undefined {
-  return state.routes
-    .filter(
-      ({ table, ifindex, protocol }) => table === podTable && ifindex === link.ifindex && protocol === routingProtocol,
-    )
+// In either table: one of the two may have been flushed while no agent was there to repair it.
+function podAddress(link: Link, { routes }: Pick<NetnsState, 'routes'>): Ipv4 | undefined {
+  return [podTable, mainTable]
+    .flatMap((table) => routes.filter((route) => route.table === table))
+    .filter(({ ifindex, protocol, destination }) => {
+      return ifindex === link.ifindex && protocol === routingProtocol && destination.prefixLength === 32
+    })
     .map(({ destination }) => destination.address)
     .find(isIpv4)
 }

@@ -56,7 +56,7 @@ export class NodeNetwork implements Disposable {
     this.#options = options
     ensureSysctl('net/ipv4/ip_forward', '1')
     this.#monitor = new NetlinkMonitor((change) => this.#notice(change))
-    this.#interval = setInterval(() => this.reconcile(), options.fullCheckIntervalMs)
+    this.#interval = setInterval(() => this.#reconcileOrComplain(), options.fullCheckIntervalMs)
     this.#interval.unref()
   }
 
@@ -118,8 +118,18 @@ export class NodeNetwork implements Disposable {
     if (!this.#concernsUs(change)) return
     this.#settling ??= setTimeout(() => {
       this.#settling = undefined
-      this.reconcile()
+      this.#reconcileOrComplain()
     }, settleMs)
+  }
+
+  // Out of a timer an exception would end the process. What fails now, such as a dump, may work the next time.
+  #reconcileOrComplain(): void {
+    try {
+      this.reconcile()
+    } catch (error) {
+      this.#problems = [`the node could not be looked at: ${error instanceof Error ? error.message : String(error)}`]
+      this.#options.logger.error('node.failed', { error })
+    }
   }
 
   #concernsUs(change: NetworkChange): boolean {

@@ -100,19 +100,24 @@ export class Tenants implements NodeTenants {
           hostIfname: link.name,
           createdMs: clock.nowMs(),
         })
-        if (intended.ok) journal.commit(key, { ifindex: link.ifindex })
-        logger.warn('adoption.adopted', { attachment: formatAttachmentKey(key), address, interface: link.name })
+        if (intended.ok) {
+          journal.commit(key, { ifindex: link.ifindex })
+          logger.warn('adoption.adopted', { attachment: formatAttachmentKey(key), address, interface: link.name })
+        } else {
+          this.#quarantine(address, link)
+        }
         return []
       }
       case 'quarantine':
-        this.#quarantined.set(step.address, step.link)
-        logger.warn('adoption.quarantined', {
-          address: step.address,
-          interface: step.link.name,
-          alias: step.link.alias,
-        })
+        this.#quarantine(step.address, step.link)
         return []
     }
+  }
+
+  #quarantine(address: Ipv4, link: Link): void {
+    this.#quarantined.set(address, link)
+    const { name, alias } = link
+    this.#options.logger.warn('adoption.quarantined', { address, interface: name, alias })
   }
 
   #complain(row: HeldRow): void {

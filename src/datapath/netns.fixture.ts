@@ -62,15 +62,23 @@ export class TestNetns implements Disposable {
     return this.run('ping', '-n', '-c', '1', '-W', '5', ...options, address) === 0 ? 'answered' : 'silence'
   }
 
+  /** Many commands of `ip` in one process. */
+  batch(commands: readonly string[]): void {
+    execFileSync('ip', ['-n', this.name, '-batch', '-'], { input: `${commands.join('\n')}\n`, stdio: 'pipe' })
+  }
+
+  /** A file of /proc as the namespace shows it. */
+  read(path: string): string {
+    return withNetns(this.fd, () => readFileSync(path, 'utf8'))
+  }
+
   sysctl(name: string): string {
-    return this.inside(() => readFileSync(`/proc/sys/${name}`, 'utf8').trim())
+    return this.read(`/proc/sys/${name}`).trim()
   }
 
   /** A counter of /proc/net/snmp or /proc/net/netstat, such as `IcmpInEchos` or `TcpExtIPReversePathFilter`. */
   counter(name: string): number {
-    const files = ['snmp', 'netstat'].map((file) =>
-      this.inside(() => readFileSync(`/proc/thread-self/net/${file}`, 'utf8')),
-    )
+    const files = ['snmp', 'netstat'].map((file) => this.read(`/proc/thread-self/net/${file}`))
     const lines = files.join('').split('\n')
     for (const [index, line] of lines.entries()) {
       const [group = '', ...names] = line.split(' ')
@@ -79,10 +87,6 @@ export class TestNetns implements Disposable {
       if (column >= 0) return Number(lines[index + 1]?.split(' ')[column + 1])
     }
     throw new Error(`no counter ${name}`)
-  }
-
-  inside(work: () => string): string {
-    return withNetns(this.fd, work)
   }
 
   [Symbol.dispose](): void {

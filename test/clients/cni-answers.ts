@@ -1,7 +1,7 @@
 // What the plugin printed, and what it left behind.
 import { expect } from 'vitest'
 import * as z from 'zod'
-import type { AttachmentStatus, VnicStatus } from '../../src/agent/status.ts'
+import type { AttachmentStatus } from '../../src/agent/status.ts'
 import { unwrap } from '../../src/base/result.ts'
 import { type CniResult, parseResult } from '../../src/cni/result.ts'
 import { supportedVersions } from '../../src/cni/versions.ts'
@@ -32,7 +32,8 @@ export function errorOf(answer: CniAnswer): z.infer<typeof errorSchema> {
 /** Everything that an execution may have changed. */
 export interface Evidence {
   readonly attachments: readonly AttachmentStatus[]
-  readonly vnics: readonly VnicStatus[]
+  /** Addresses held, by VNIC. How many of the others cool down changes by itself. */
+  readonly held: Readonly<Record<string, number>>
   /** One text for each link, address, neighbour, route and rule, by namespace. */
   readonly kernel: Readonly<Record<string, readonly string[]>>
 }
@@ -40,7 +41,7 @@ export interface Evidence {
 export async function gatherEvidence(node: TestNode, ...podNetns: readonly string[]): Promise<Evidence> {
   const { attachments, vnics } = await node.status()
   const kernel = Object.fromEntries([node.netnsPath, ...podNetns].map((path) => [path, kernelObjects(path)]))
-  return { attachments, vnics, kernel }
+  return { attachments, held: Object.fromEntries(vnics.map(({ id, held }) => [id, held])), kernel }
 }
 
 /** The kernel's IPv4 objects of a namespace as sorted texts, equal when the namespaces hold the same. */

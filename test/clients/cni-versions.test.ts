@@ -132,6 +132,11 @@ describe('CHECK', () => {
       [['route', 'delete', 'default']],
       /^missing in the pod: setting route 0\.0\.0\.0\/0 via 169\.254\.1\.1/,
     ],
+    [
+      'the neighbour',
+      [['neigh', 'flush', 'all', 'nud', 'permanent']],
+      /^missing in the pod: setting neighbour 169\.254\.1\.1/,
+    ],
   ])('notices the loss of %s', async (_name, commands, msg) => {
     expect(errorOf(await checkAfter(...commands))).toMatchObject({
       code: 103,

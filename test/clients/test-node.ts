@@ -1,16 +1,7 @@
 // A node for tests: the agent of production, in a namespace of its own, with a VCN behind it. Everything goes with its
 // scope. Nothing here knows how the agent works inside.
 import { randomBytes } from 'node:crypto'
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -21,9 +12,9 @@ import { type Ipv4, parseIpv4 } from '../../src/base/ip.ts'
 import { unwrap } from '../../src/base/result.ts'
 import { fetchAgentStatus } from '../../src/cli/agent-client.ts'
 import { vcnctlPath } from '../../src/cli/project-root.ts'
-import { createNamedNetns, listNamedNetns, removeNamedNetns } from '../../src/linux/netns.ts'
+import { createNamedNetns, removeNamedNetns } from '../../src/linux/netns.ts'
 import { makeNodeNamespaces, podVnic, primaryVnic, skipSourceCheck, type TestVnic, vnicOf } from './node-links.ts'
-import { unmountBelow } from './mounts.ts'
+import { removeOrphans, unmountBelow } from './leftovers.ts'
 import { Background, type Finished, inNetns, run } from './run-process.ts'
 
 export interface TestNodeOptions {
@@ -93,7 +84,7 @@ export class TestNode implements AsyncDisposable {
 
   /** Returns when the node can serve pods. On failure everything is removed, and the error shows the agent's log. */
   static async start(options: TestNodeOptions = {}): Promise<TestNode> {
-    await removeOrphans()
+    await removeOrphans(namePrefix)
     const node = new TestNode()
     try {
       const addresses = (options.addresses ?? defaultAddresses).map((text) => unwrap(parseIpv4(text)))
@@ -219,20 +210,6 @@ export class TestNode implements AsyncDisposable {
 
   #logTail(): string {
     return this.agentLog().split('\n').slice(-20).join('\n')
-  }
-}
-
-/** What tests have left that were killed: their processes ended with them, their namespaces and files did not. */
-async function removeOrphans(): Promise<void> {
-  const isOrphan = (name: string): boolean => {
-    const owner = new RegExp(`^${namePrefix}(\\d+)-`).exec(name)?.[1]
-    return owner !== undefined && !existsSync(`/proc/${owner}`)
-  }
-  for (const name of listNamedNetns().filter(isOrphan)) removeNamedNetns(name)
-  for (const name of readdirSync(tmpdir()).filter(isOrphan)) {
-    const directory = join(tmpdir(), name)
-    await unmountBelow(directory)
-    rmSync(directory, { recursive: true, force: true })
   }
 }
 
