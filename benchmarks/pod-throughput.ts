@@ -25,7 +25,7 @@ const spareAddresses = 10
 await runBenchmark({
   name: 'pod-throughput',
   options: {
-    rounds: { standard: 7, meaning: 'how often everything is measured' },
+    rounds: { standard: 12, meaning: 'how often everything is measured' },
     pods: { standard: 250, meaning: 'pods on the crowded node, 2 to 900' },
   },
   measure: async ({ rounds, pods }, signal) => {

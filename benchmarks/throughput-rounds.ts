@@ -16,8 +16,8 @@ export interface Speed {
 
 export type Samples = Readonly<Record<Contestant, readonly Speed[]>>
 
-const throughputSeconds = 2
-const requestsMs = 700
+const throughputSeconds = 1
+const requestsMs = 500
 
 /** Measures all paths in turn, round after round; who comes first changes with the round. */
 export async function measureRounds(

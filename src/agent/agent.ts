@@ -126,7 +126,7 @@ export class Agent implements AsyncDisposable {
     await installPlugin(paths, logger)
     await this.#announceWhenReady()
     this.#housekeeping = setInterval(() => void this.#keepHouse(), config.fullCheckIntervalMs)
-    logger.info('agent.serving', { node: paths.nodeName, socket: paths.socketPath, vnics: vnics.map(({ id }) => id) })
+    logger.info('agent.serving', { socket: paths.socketPath, vnics: vnics.map(({ id }) => id) })
     return ok(undefined)
   }
 
@@ -148,8 +148,11 @@ export class Agent implements AsyncDisposable {
     const { clock, logger } = this.#options
     try {
       await this.#replayDeferredDels()
-      for (const { key } of this.#tenants.abandoned(observe(this.#node.socket))) {
-        await this.#gate.run(formatAttachmentKey(key), () => this.#attachments.del({ key }))
+      for (const row of this.#tenants.abandoned(observe(this.#node.socket))) {
+        await this.#gate.run(formatAttachmentKey(row.key), async () => {
+          // Unless its DEL, or a new ADD, came first.
+          if (this.#journal.find(row.key) === row) await this.#attachments.release(row)
+        })
       }
       const onNode = new Set(this.#node.view.located.flatMap(({ vnic }) => vnic.addresses))
       this.#journal.prune(onNode, clock.nowMs())

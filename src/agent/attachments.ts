@@ -94,10 +94,12 @@ export class Attachments {
   /** Takes the attachment's interface away, then lets its address cool down. */
   async release(row: HeldRow): Promise<Result<void, CniError>> {
     const { journal, node, cooldownMs, clock, logger } = this.#deps
-    journal.beginRelease(row.key)
+    const releasing = journal.beginRelease(row.key)
     const link = this.#hostLink(row)
     const removed = link === undefined ? ok('absent') : await node.remover.remove(link)
     if (!removed.ok) return err(kernelRefused([removed.error]))
+    // The pod's new sandbox and the old one's DEL may both be at it (`#vacate`): whoever is first has released it.
+    if (journal.find(row.key) !== releasing) return ok(undefined)
     journal.release(row.key, { nowMs: clock.nowMs(), cooldownMs })
     logger.info('pod.detached', { attachment: formatAttachmentKey(row.key), address: row.address, link: removed.value })
     return ok(undefined)
@@ -135,9 +137,10 @@ export class Attachments {
       journal.forget(key)
       return err(attachRefused(attached.error, request))
     }
-    const row = journal.commit(key, { ifindex: attached.value })
+    const { ifindex, role } = attached.value
+    const row = journal.commit(key, { ifindex })
     logger.info('pod.attached', { attachment: formatAttachmentKey(key), address: row.address, vnicId: row.vnicId, pod })
-    return ok(podResult(request, { ...attachment, ifindex: attached.value }))
+    return ok(podResult(request, { ...attachment, ifindex }, role))
   }
 
   /** Makes room for an ADD: leftovers of the same attachment, and an older sandbox of the same pod. */

@@ -1,11 +1,12 @@
 import type { AddRequest } from '../cni/request.ts'
 import { type CniResult, mergeResults } from '../cni/result.ts'
+import type { InterfaceRole } from '../datapath/attach.ts'
 import { gatewayMac, macOf, podGateway } from '../datapath/layout.ts'
 import type { PodAttachment } from '../datapath/pod-plan.ts'
 import type { HeldRow } from '../ipam/journal-row.ts'
 
-/** What ADD answers: the veth pair, the address, the default route; after the results of earlier plugins, if any. */
-export function podResult(request: AddRequest, attachment: PodAttachment): CniResult {
+/** What ADD answers: the veth pair, the address, the pod's default route; after the results of earlier plugins, if any. */
+export function podResult(request: AddRequest, attachment: PodAttachment, role: InterfaceRole): CniResult {
   const { address, hostIfname, key, mtuBytes } = attachment
   const ours: CniResult = {
     interfaces: [
@@ -13,7 +14,7 @@ export function podResult(request: AddRequest, attachment: PodAttachment): CniRe
       { name: key.ifname, mac: macOf(address), mtu: mtuBytes, sandbox: request.netns },
     ],
     ips: [{ address: `${address}/32`, gateway: podGateway, interface: 1 }],
-    routes: [{ dst: '0.0.0.0/0', gw: podGateway }],
+    routes: role === 'first' ? [{ dst: '0.0.0.0/0', gw: podGateway }] : [],
     dns: request.config.dns ?? {},
   }
   return request.prevResult === undefined ? ours : mergeResults(request.prevResult, ours)

@@ -22,7 +22,7 @@ export async function readDeferredDels(stateDirectory: string, logger: Logger): 
   const deferred: DeferredDel[] = []
   for (const name of (await listIfPresent(directory)).filter((entry) => entry.endsWith('.frame')).sort()) {
     const path = join(directory, name)
-    const invocation = parseFrame(await readFile(path))
+    const invocation = await readDeferred(path)
     if (invocation.ok) {
       deferred.push({ path, deferredMs: timeOf(name), invocation: invocation.value })
     } else {
@@ -34,6 +34,15 @@ export async function readDeferredDels(stateDirectory: string, logger: Logger): 
 
 export async function forgetDeferredDel({ path }: DeferredDel): Promise<void> {
   await rm(path, { force: true })
+}
+
+async function readDeferred(path: string): Promise<Result<Invocation, string>> {
+  try {
+    return parseFrame(await readFile(path))
+  } catch (error) {
+    // A directory, or gone since: no reason for the agent not to start.
+    return err(error instanceof Error ? error.message : String(error))
+  }
 }
 
 /** Names are `<nanoseconds since the epoch>-<pid>.frame`. */

@@ -1,5 +1,5 @@
 import { err, ok, type Result } from '../base/result.ts'
-import { attachPod, type AttachFailure } from '../datapath/attach.ts'
+import { attachPod, type AttachFailure, type InterfaceRole } from '../datapath/attach.ts'
 import { planPod, type PodAttachment } from '../datapath/pod-plan.ts'
 import type { Fd } from '../linux/fd.ts'
 import type { NetlinkSocket } from '../linux/netlink/socket.ts'
@@ -9,6 +9,11 @@ const firstIfindex = 0x10000
 const lastIfindex = 0x7fff_fff0
 /** Only interfaces of an earlier agent, or of somebody with the same idea, stand in the way: they are few in a row. */
 const attempts = 4096
+
+export interface AttachedInterface {
+  readonly ifindex: number
+  readonly role: InterfaceRole
+}
 
 /** Chooses interface indexes and makes pods' interfaces with them. */
 export class HostInterfaces {
@@ -22,12 +27,12 @@ export class HostInterfaces {
   }
 
   /** Returns the index that both ends of the pair got. */
-  attach(podNetns: Fd, attachment: Omit<PodAttachment, 'ifindex'>): Result<number, AttachFailure> {
+  attach(podNetns: Fd, attachment: Omit<PodAttachment, 'ifindex'>): Result<AttachedInterface, AttachFailure> {
     let failure: AttachFailure = { kind: 'ifindex-taken' }
     for (let attempt = 0; attempt < attempts && failure.kind === 'ifindex-taken'; attempt++) {
       const ifindex = this.#take()
       const attached = attachPod(this.#node, podNetns, planPod({ ...attachment, ifindex }))
-      if (attached.ok) return ok(ifindex)
+      if (attached.ok) return ok({ ifindex, role: attached.value })
       failure = attached.error
     }
     return err(failure)

@@ -32,6 +32,8 @@ export interface NodeTenants {
 
 /** Changes come in bursts: one look at the kernel serves all that arrive within this time. */
 const settleMs = 20
+/** The first comparison of a node sets a route for every address. */
+const loggedOperations = 20
 
 /**
  * The node's own side of the datapath, kept as planned: VNICs, tables, rules, and the pods' routes. Repaired when a
@@ -99,7 +101,8 @@ export class NodeNetwork implements Disposable {
     if (operations.length > 0) {
       const elapsedMs = clock.monotonicMs() - startMs
       logger.info('node.repaired', {
-        operations: operations.map((operation) => describeOperation(operation)),
+        count: operations.length,
+        operations: operations.slice(0, loggedOperations).map((operation) => describeOperation(operation)),
         elapsedMs,
       })
     }

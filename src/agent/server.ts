@@ -1,8 +1,9 @@
 import { once } from 'node:events'
-import { rmSync } from 'node:fs'
+import { lstatSync, rmSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import type { Logger } from '../base/logger.ts'
 import { err, ok, type Result } from '../base/result.ts'
+import { cniError, renderError } from '../cni/errors.ts'
 import {
   decodeControl,
   decodeInvocation,
@@ -28,6 +29,8 @@ export class AgentServer implements AsyncDisposable {
   readonly #path: string
   readonly #service: AgentService
   readonly #logger: Logger
+  /** Connections whose request is not complete. */
+  readonly #listening = new Set<Socket>()
 
   private constructor(path: string, service: AgentService, logger: Logger) {
     this.#path = path
@@ -36,44 +39,65 @@ export class AgentServer implements AsyncDisposable {
     this.#server = createServer((socket) => this.#accept(socket))
   }
 
-  /** A socket file that nobody answers on is a leftover and is replaced; one that somebody does is an error. */
+  /** A socket file that nobody answers on is a leftover and is replaced; anything else in its place is an error. */
   static async listen(path: string, service: AgentService, logger: Logger): Promise<Result<AgentServer, string>> {
-    if (await isAnswered(path)) return err(`socket ${path}: another agent answers on it`)
-    rmSync(path, { force: true })
-    const server = new AgentServer(path, service, logger)
-    const umask = process.umask(0o177)
     try {
-      server.#server.listen(path)
+      const problem = await clearPlace(path)
+      if (problem !== undefined) return err(`socket ${path}: ${problem}`)
+      const server = new AgentServer(path, service, logger)
+      const umask = process.umask(0o177)
+      try {
+        // The file is made within the call.
+        server.#server.listen(path)
+      } finally {
+        process.umask(umask)
+      }
       await once(server.#server, 'listening')
-    } finally {
-      process.umask(umask)
+      return ok(server)
+    } catch (error) {
+      // Such as a directory that is missing, or a path beyond the 107 bytes of unix(7).
+      return err(`socket ${path}: ${error instanceof Error ? error.message : String(error)}`)
     }
-    return ok(server)
   }
 
-  /** Stops accepting; requests that are under way get their answers. */
+  /** Stops accepting; requests that are under way get their answers, unfinished ones are dropped. */
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = once(this.#server, 'close')
     this.#server.close()
     rmSync(this.#path, { force: true })
+    for (const socket of this.#listening) socket.destroy()
     await closed
   }
 
   #accept(socket: Socket): void {
     const reader = new FrameReader(requestFormat)
+    this.#listening.add(socket)
+    socket.on('close', () => this.#listening.delete(socket))
     // A runtime that is killed leaves a reset connection: its request goes on, its DEL will follow.
     socket.on('error', (error) => this.#logger.debug('socket.error', { error: error.message }))
     socket.on('data', (chunk) => {
       const read = reader.push(chunk)
-      if (read === 'more') return
+      if (read === 'more' || !this.#listening.delete(socket)) return
       socket.pause()
       void this.#respond(socket, read)
     })
   }
 
   async #respond(socket: Socket, read: Result<RequestFrame, FrameError>): Promise<void> {
-    const answer = read.ok ? await this.#answer(read.value) : refuse(formatFrameError(read.error))
-    if (!socket.destroyed) socket.end(answer)
+    const answer = read.ok ? await this.#answerOrComplain(read.value) : refuse(formatFrameError(read.error))
+    if (socket.destroyed) return
+    socket.end(answer)
+    // Whatever the client does: it may keep its side open, or go on sending.
+    socket.destroySoon()
+  }
+
+  async #answerOrComplain(request: RequestFrame): Promise<Buffer> {
+    try {
+      return await this.#answer(request)
+    } catch (error) {
+      this.#logger.error('request.failed', { error })
+      return encodeAnswer(1, renderError(cniError('INTERNAL', error instanceof Error ? error.message : String(error))))
+    }
   }
 
   async #answer({ kind, payload }: RequestFrame): Promise<Buffer> {
@@ -98,13 +122,26 @@ function refuse(problem: string): Buffer {
   return encodeAnswer(1, JSON.stringify({ cniVersion: '1.0.0', code: 6, msg: `request not understood: ${problem}` }))
 }
 
-function isAnswered(path: string): Promise<boolean> {
+/** Removes what a dead agent left behind; otherwise says why the place is not free. */
+async function clearPlace(path: string): Promise<string | undefined> {
+  const present = lstatSync(path, { throwIfNoEntry: false })
+  if (present === undefined) return undefined
+  if (!present.isSocket()) return 'there is something that is not a socket, which is left alone'
+  const outcome = await tryToConnect(path)
+  if (outcome === 'answered') return 'another agent answers on it'
+  if (outcome !== 'ECONNREFUSED' && outcome !== 'ENOENT') return `another agent may be behind it (${outcome})`
+  rmSync(path, { force: true })
+  return undefined
+}
+
+/** `answered`, or the code of the error. */
+function tryToConnect(path: string): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect(path)
     socket.on('connect', () => {
       socket.destroy()
-      resolve(true)
+      resolve('answered')
     })
-    socket.on('error', () => resolve(false))
+    socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
   })
 }

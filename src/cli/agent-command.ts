@@ -60,13 +60,16 @@ async function runAgent(flags: AgentFlags): Promise<void> {
   const config = readInputFile(resolve(flags.config), parseAgentConfig)
   if (!config.ok) throw new CliError(config.error)
   const logger = pinoLogger(config.value.logLevel, { node: flags.nodeName })
-  const started = await Agent.start({ paths: agentPaths(flags), config: config.value, clock: systemClock, logger })
-  if (!started.ok) throw new CliError(started.error)
-  const agent = started.value
-  process.on('SIGHUP', () => void agent.reload())
+  // Before the start: by default SIGHUP ends a process, and SIGTERM would in the midst of adopting pods.
   const stopped = Promise.withResolvers<NodeJS.Signals>()
   process.on('SIGTERM', stopped.resolve)
   process.on('SIGINT', stopped.resolve)
+  const running = Promise.withResolvers<Agent>()
+  process.on('SIGHUP', () => void running.promise.then((agent) => agent.reload()))
+  const started = await Agent.start({ paths: agentPaths(flags), config: config.value, clock: systemClock, logger })
+  if (!started.ok) throw new CliError(started.error)
+  const agent = started.value
+  running.resolve(agent)
   logger.info('agent.stopping', { signal: await stopped.promise })
   await agent[Symbol.asyncDispose]()
 }

@@ -4,7 +4,7 @@ import { addAddress } from '../linux/netlink/address.ts'
 import type { NetlinkError } from '../linux/netlink/failure.ts'
 import { changeLink } from '../linux/netlink/link.ts'
 import { setNeighbour } from '../linux/netlink/neighbour.ts'
-import { deleteRoute, replaceRoute, type Route } from '../linux/netlink/route.ts'
+import { addRoute, deleteRoute, replaceRoute, type Route } from '../linux/netlink/route.ts'
 import { addRule, deleteRule, type Rule } from '../linux/netlink/rule.ts'
 import type { NetlinkSocket } from '../linux/netlink/socket.ts'
 import type { NetlinkRequest } from '../linux/netlink/wire.ts'
@@ -39,6 +39,11 @@ const executors: { readonly [K in OperationKind]: Executor<Operation<K>> } = {
   'neighbour.set': {
     request: ({ neighbour }) => setNeighbour(neighbour),
     describe: ({ neighbour }) => `setting neighbour ${neighbour.address} on interface ${neighbour.ifindex}`,
+    harmless: () => [],
+  },
+  'route.add': {
+    request: ({ route }) => addRoute(route),
+    describe: ({ route }) => `adding ${describeRoute(route)}`,
     harmless: () => [],
   },
   'route.replace': {

@@ -98,7 +98,7 @@ describe('attachPod leaves both ends as they were when', () => {
     const before = [snapshot(node), snapshot(pod)]
     const attached = attachPod(node.socket, pod.fd, { ...plan, pod: { ...plan.pod, routes } })
     expect(attached.ok ? 'attached' : describeFailure(attached.error)).toBe(
-      'setting route 0.0.0.0/0 via 169.254.1.1 through interface 70000 in table 254: ENETUNREACH',
+      'adding route 0.0.0.0/0 via 169.254.1.1 through interface 70000 in table 254: ENETUNREACH',
     )
     expect([snapshot(node), snapshot(pod)]).toEqual(before)
   })

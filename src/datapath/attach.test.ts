@@ -22,7 +22,7 @@ function attach(node: TestNetns, pod: TestNetns, address: string, change: Partia
   // The last octet also tells the indexes of a test's pods apart.
   const ifindex = 70_000 + Number(address.split('.')[3])
   const plan = planPod(podAttachment(pod.name, address, ifindex, { nodeAddress, ...change }))
-  expect(attachPod(node.socket, pod.fd, plan)).toEqual({ ok: true, value: undefined })
+  expect(attachPod(node.socket, pod.fd, plan)).toEqual({ ok: true, value: 'first' })
 }
 
 describe('attachPod', () => {

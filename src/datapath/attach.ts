@@ -8,7 +8,7 @@ import { withNetns } from '../linux/netns.ts'
 import { apply, type DatapathFailure } from './apply.ts'
 import { missing } from './diff.ts'
 import type { PodPlan } from './pod-plan.ts'
-import { emptyState } from './state.ts'
+import { emptyPlan, emptyState } from './state.ts'
 
 export type AttachFailure =
   /** The node has an interface of that name. */
@@ -19,13 +19,16 @@ export type AttachFailure =
   | { readonly kind: 'ifindex-taken' }
   | { readonly kind: 'refused'; readonly failures: readonly DatapathFailure[] }
 
+/** Whether the pod had a default route already when the interface came. */
+export type InterfaceRole = 'first' | 'further'
+
 const acksBytes = 8192
 
 /**
  * Makes the pod's veth pair and all that belongs to it at both ends. Nothing is left behind on failure. `node` is a
  * socket in the node's namespace.
  */
-export function attachPod(node: NetlinkSocket, podNetns: Fd, plan: PodPlan): Result<void, AttachFailure> {
+export function attachPod(node: NetlinkSocket, podNetns: Fd, plan: PodPlan): Result<InterfaceRole, AttachFailure> {
   const { hostEnd, podEnd } = plan
   // By itself: behind a refused creation, the other messages would befall whatever interface has the index already.
   const created = node.request([createVeth(hostEnd, { ...podEnd, netnsFd: podNetns.number })])
@@ -36,10 +39,25 @@ export function attachPod(node: NetlinkSocket, podNetns: Fd, plan: PodPlan): Res
   const host = apply(missing(plan.host, emptyState), node)
   if (!host.ok) return err({ kind: 'refused', failures: host.error })
   using pod = withNetns(podNetns, () => new NetlinkSocket(acksBytes))
-  const configured = apply(missing(plan.pod, emptyState), pod)
+  const configured = configurePod(pod, plan)
   if (!configured.ok) return err({ kind: 'refused', failures: configured.error })
   undo.commit()
-  return ok(undefined)
+  return configured
+}
+
+/** The first interface of a pod gets its default route; a further one leaves it alone. */
+function configurePod(pod: NetlinkSocket, plan: PodPlan): Result<InterfaceRole, readonly DatapathFailure[]> {
+  const operations = missing(plan.pod, emptyState).map((operation) =>
+    operation.kind === 'route.replace' ? ({ kind: 'route.add', route: operation.route } as const) : operation,
+  )
+  const first = apply(operations, pod)
+  if (first.ok) return ok('first')
+  // Of all operations only a route's addition is refused so: the pod has a default route, or a route to the gateway,
+  // already. In the second case the default route is refused as well, for going through another interface.
+  const codes = first.error.map(({ error }) => error.code)
+  if (!codes.includes('EEXIST') || codes.some((code) => code !== 'EEXIST' && code !== 'ENETUNREACH')) return first
+  const further = apply(missing({ ...emptyPlan, ...plan.furtherInterface }, emptyState), pod)
+  return further.ok ? ok('further') : further
 }
 
 // EEXIST does not say what exists: the name at either end, or the index on the node. EBUSY is the index in the pod.

@@ -1,11 +1,12 @@
 import type { Fd } from '../linux/fd.ts'
+import { mainTable } from '../linux/netlink/route.ts'
 import { NetlinkSocket } from '../linux/netlink/socket.ts'
 import { withNetns } from '../linux/netns.ts'
 import { describeOperation } from './apply.ts'
 import { missing } from './diff.ts'
 import { observe } from './observe.ts'
 import type { PodPlan } from './pod-plan.ts'
-import type { NetnsPlan } from './state.ts'
+import type { NetnsPlan, NetnsState } from './state.ts'
 
 /**
  * What an attachment lacks, in words; empty when everything is there. More than planned is no fault, nor is another
@@ -22,9 +23,16 @@ export function checkPod(node: NetlinkSocket, podNetns: Fd, plan: PodPlan, vnics
   const rules = { ...vnics, links: [], addresses: [], neighbours: [] }
   // A new MAC flushes the pod's permanent neighbours; the gateway then answers by proxy ARP (pod-plan.ts).
   const neighbours = podLink.mac === plan.podEnd.mac ? plan.pod.neighbours : []
+  const first = missing({ ...plan.pod, neighbours }, inOneTable(podState))
+  const further = missing({ ...plan.pod, neighbours, ...plan.furtherInterface }, podState)
   return [
-    ...missing({ ...plan.pod, neighbours }, podState).map((operation) => `in the pod: ${describeOperation(operation)}`),
+    ...(further.length === 0 ? [] : first).map((operation) => `in the pod: ${describeOperation(operation)}`),
     ...missing(plan.host, nodeState).map((operation) => `on the node: ${describeOperation(operation)}`),
     ...missing(rules, nodeState).map((operation) => `on the node: ${describeOperation(operation)}`),
   ].map((lack) => `missing ${lack}`)
+}
+
+// The plugin `sbr` moves the routes of an interface to a table of its own, and traffic goes on.
+function inOneTable(state: NetnsState): NetnsState {
+  return { ...state, routes: state.routes.map((route) => ({ ...route, table: mainTable })) }
 }

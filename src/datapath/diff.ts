@@ -11,6 +11,8 @@ interface OperationFields {
   'link.change': { readonly link: LinkPlan }
   'address.add': { readonly address: InterfaceAddress }
   'neighbour.set': { readonly neighbour: Neighbour }
+  /** Refused when there is a route to the same destination. Never the outcome of a comparison. */
+  'route.add': { readonly route: Route }
   'route.replace': { readonly route: Route }
   'route.delete': { readonly route: Route }
   'rule.add': { readonly rule: Rule }

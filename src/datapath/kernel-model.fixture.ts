@@ -30,6 +30,7 @@ function step(state: NetnsState, operation: Operation): NetnsState {
       const others = neighbours.filter((n) => n.ifindex !== neighbour.ifindex || n.address !== neighbour.address)
       return { ...state, neighbours: [...others, neighbour] }
     }
+    case 'route.add':
     case 'route.replace':
       return { ...state, routes: [...routes.filter((r) => slotOf(r) !== slotOf(operation.route)), operation.route] }
     case 'route.delete':

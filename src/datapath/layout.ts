@@ -15,6 +15,13 @@ export const podRulePriority = 512
 /** From a pod's address to the table of the VNIC that owns it. */
 export const vnicRulePriority = 1536
 
+/** In a pod with several interfaces of ours: from the address of a further one to that one's own table. */
+export const furtherInterfaceRulePriority = 1536
+
+export function furtherInterfaceTable(ifindex: number): number {
+  return 30_000 + ifindex
+}
+
 /** A VNIC's table. The interface index alone would reach 253–255, the kernel's own tables. */
 export function vnicTable(ifindex: number): number {
   return 30_000 + ifindex

@@ -37,7 +37,7 @@ describe('planPod', () => {
     // The node's own address, without which the kernel refuses it as the source of a route.
     node.ip('link set lo up')
     node.ip('address add 10.0.0.2/32 dev lo')
-    expect(attachPod(node.socket, pod.fd, plan)).toEqual({ ok: true, value: undefined })
+    expect(attachPod(node.socket, pod.fd, plan)).toEqual({ ok: true, value: 'first' })
     const text = goldenText(plan, kernelText(node, plan.host), kernelText(pod, plan.pod))
     await expect(text).toMatchFileSnapshot('testdata/pod-plan.txt')
     expect(node.ip(`link show dev ${attachment.hostIfname}`)).toContain('0a:58:a9:fe:01:01')

@@ -4,8 +4,18 @@ import type { Ipv4 } from '../base/ip.ts'
 import { parseIpv4Cidr } from '../base/cidr.ts'
 import { unwrap } from '../base/result.ts'
 import type { VethEnd } from '../linux/netlink/link.ts'
-import { mainTable } from '../linux/netlink/route.ts'
-import { gatewayMac, macOf, podGateway, podRoutingProtocol, podTable, routingProtocol, rpFilter } from './layout.ts'
+import { mainTable, type Route } from '../linux/netlink/route.ts'
+import {
+  furtherInterfaceRulePriority,
+  furtherInterfaceTable,
+  gatewayMac,
+  macOf,
+  podGateway,
+  podRoutingProtocol,
+  podTable,
+  routingProtocol,
+  rpFilter,
+} from './layout.ts'
 import type { NetnsPlan } from './state.ts'
 
 /** All the datapath has to know of one attachment. */
@@ -25,6 +35,8 @@ export interface PodPlan {
   readonly podEnd: VethEnd
   readonly host: NetnsPlan
   readonly pod: NetnsPlan
+  /** Instead of the routes of `pod`, when the pod has a default route already: a further interface, of Multus say. */
+  readonly furtherInterface: Pick<NetnsPlan, 'routes' | 'rules'>
 }
 
 const loopbackIfindex = 1
@@ -37,6 +49,7 @@ export function planPod(attachment: PodAttachment): PodPlan {
     podEnd: { name: key.ifname, mac: macOf(address), mtuBytes, ifindex },
     host: planHostSide(attachment),
     pod: planPodSide(attachment),
+    furtherInterface: planFurtherInterface(attachment),
   }
 }
 
@@ -75,7 +88,6 @@ export function planHostSide({ key, address, ifindex, nodeAddress }: PodAttachme
 }
 
 function planPodSide({ address, ifindex }: PodAttachment): NetnsPlan {
-  const route = { table: mainTable, ifindex, protocol: podRoutingProtocol } as const
   return {
     links: [
       { ifindex: loopbackIfindex, up: true },
@@ -85,12 +97,24 @@ function planPodSide({ address, ifindex }: PodAttachment): NetnsPlan {
     ],
     addresses: [{ ifindex, cidr: hostCidr(address), scope: 'global' }],
     neighbours: [{ ifindex, address: podGateway, mac: gatewayMac }],
-    routes: [
-      { ...route, destination: hostCidr(podGateway), scope: 'link' },
-      { ...route, destination: anywhere, gateway: podGateway, scope: 'global' },
-    ],
+    routes: podRoutes(ifindex, mainTable),
     rules: [],
   }
+}
+
+// What has this interface's address as its source leaves by it; everything else stays with the first interface.
+function planFurtherInterface({ address, ifindex }: PodAttachment): PodPlan['furtherInterface'] {
+  const table = furtherInterfaceTable(ifindex)
+  const rule = { family: 4, priority: furtherInterfaceRulePriority, from: hostCidr(address), table } as const
+  return { routes: podRoutes(ifindex, table), rules: [{ ...rule, protocol: podRoutingProtocol }] }
+}
+
+function podRoutes(ifindex: number, table: number): readonly Route[] {
+  const route = { table, ifindex, protocol: podRoutingProtocol } as const
+  return [
+    { ...route, destination: hostCidr(podGateway), scope: 'link' },
+    { ...route, destination: anywhere, gateway: podGateway, scope: 'global' },
+  ]
 }
 
 const aliasPrefix = 'vcn-cni '

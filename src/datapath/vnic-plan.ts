@@ -59,7 +59,11 @@ function planSecondary({ vnic, link }: LocatedVnic, mtuBytes: number): NetnsPlan
   const { primaryAddress, routerIp } = vnic
   const route = { table: vnicTable(ifindex), ifindex, protocol: routingProtocol } as const
   return {
-    links: [{ ifindex, up: true, mtuBytes, ipv4Conf: { forwarding: 1, rpFilter: rpFilter.loose } }],
+    links: [
+      // Apart from the rest: an MTU that the device refuses must not keep it down.
+      { ifindex, mtuBytes },
+      { ifindex, up: true, ipv4Conf: { forwarding: 1, rpFilter: rpFilter.loose } },
+    ],
     // A /32 adds no route for the subnet: everything, neighbours included, goes through the router (oci.md section 5).
     addresses: primaryAddress === undefined ? [] : [{ ifindex, cidr: hostCidr(primaryAddress), scope: 'global' }],
     neighbours: [],

@@ -1,10 +1,8 @@
 import { readFileSync, rmSync } from 'node:fs'
 import { listNamedNetns, removeNamedNetns } from '../linux/netns.ts'
 import * as libc from '../linux/libc.ts'
-import { agentPid } from './agent-process.ts'
-import { entries } from './lab-store.ts'
-import { labDirectory, labOfNetns, nodePaths } from './names.ts'
-import { endProcesses, processesIn } from './process-scan.ts'
+import { labDirectory, labOfNetns } from './names.ts'
+import { endProcesses, processesIn, processesStartedWith } from './process-scan.ts'
 
 const MNT_DETACH = 2 // linux/mount.h
 
@@ -20,20 +18,24 @@ export interface Removed {
 export async function labDown(name: string): Promise<Removed> {
   const namespaces = listNamedNetns().filter((netns) => labOfNetns(netns) === name)
   const processes = new Set<number>()
-  await endProcesses(() => {
-    const found = [...agentPids(name), ...processesIn(namespaces)]
-    for (const pid of found) processes.add(pid)
-    return found
-  })
+  const end = (find: () => readonly number[]): Promise<void> =>
+    endProcesses(() => {
+      const found = find()
+      for (const pid of found) processes.add(pid)
+      return found
+    })
+  await end(() => [...agents(name), ...processesIn(namespaces)])
   for (const netns of namespaces) removeNamedNetns(netns)
+  // One that an `up` began to start at the moment it was killed itself may have come to the namespace only now.
+  await end(() => agents(name))
   unmountBelow(labDirectory(name))
   rmSync(labDirectory(name), { recursive: true, force: true })
   return { processes: processes.size, namespaces: namespaces.length }
 }
 
-/** By pid file: an agent whose namespace has lost its name is not found by the namespace. */
-function agentPids(lab: string): readonly number[] {
-  return entries(`${labDirectory(lab)}/nodes`).flatMap((node) => agentPid(nodePaths(lab, node)) ?? [])
+/** By their command line: an agent whose namespace has lost its name is not found by the namespace. */
+function agents(lab: string): readonly number[] {
+  return processesStartedWith('--state-dir', `${labDirectory(lab)}/nodes/`)
 }
 
 // proc_pid_mountinfo(5): the fifth field is the mount point, with octal escapes for white space.

@@ -15,6 +15,8 @@ export type PodFailure =
   | { readonly kind: 'refused'; readonly problem: string }
   | { readonly kind: 'cni'; readonly pod: string; readonly failure: CniFailure }
 
+const takeBackTimeoutMs = 10_000
+
 /** A pod: a namespace of its own that a runtime has attached to the network. */
 export async function addPod(
   lab: LabState,
@@ -44,6 +46,8 @@ export async function addPod(
     writePod(lab.name, complete)
     return ok(complete)
   } catch (error) {
+    // Interrupted in the middle of an ADD: the plugins must not keep what they have already given.
+    await deleteAttachment(node.value, attachmentOf(record), AbortSignal.timeout(takeBackTimeoutMs))
     forget(lab, record)
     throw error
   }

@@ -11,11 +11,23 @@ const patienceMs = 10_000
 export function processesIn(namespaces: readonly string[]): readonly number[] {
   const links = new Set(namespaces.flatMap((name) => namespaceLink(name) ?? []))
   if (links.size === 0) return []
+  return processesWhere((pid) => links.has(readlinkSync(`/proc/${pid}/ns/net`)))
+}
+
+/** Processes that were started with the flag and a value that begins so; this one is never among them. */
+export function processesStartedWith(flag: string, valuePrefix: string): readonly number[] {
+  return processesWhere((pid) => {
+    const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+    return words.some((word, index) => word === flag && words[index + 1]?.startsWith(valuePrefix) === true)
+  })
+}
+
+function processesWhere(holds: (pid: number) => boolean): readonly number[] {
   return readdirSync('/proc').flatMap((entry) => {
     const pid = Number(entry)
     if (!Number.isInteger(pid) || pid === process.pid) return []
     try {
-      return links.has(readlinkSync(`/proc/${pid}/ns/net`)) ? [pid] : []
+      return holds(pid) ? [pid] : []
     } catch {
       return [] // ended meanwhile, or a zombie
     }

@@ -1,64 +1,18 @@
-import { type ChildProcessWithoutNullStreams, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { unwrap } from '../base/result.ts'
-import { decodeLink, dumpLinks } from './netlink/link.ts'
-import { NetlinkSocket } from './netlink/socket.ts'
 import {
   createNamedNetns,
   listNamedNetns,
   netnsDirectory,
   netnsIdentity,
   openNetns,
-  openOwnNetns,
   removeNamedNetns,
-  withNetns,
 } from './netns.ts'
-import { TestNetns, uniqueName } from './test-netns.fixture.ts'
-
-const directory = mkdtempSync(join(tmpdir(), 'vcnt-'))
-afterAll(() => rmSync(directory, { recursive: true }))
-
-interface FreeName extends Disposable {
-  readonly name: string
-  readonly path: string
-}
-
-/** A name that is free, and free again at the end of its `using` scope, whatever the test did with it. */
-function freeName(): FreeName {
-  const name = uniqueName()
-  const path = `${netnsDirectory}/${name}`
-  const dispose = (): void => {
-    spawnSync('umount', ['--lazy', '--quiet', path])
-    rmSync(path, { force: true })
-  }
-  return { name, path, [Symbol.dispose]: dispose }
-}
-
-function ownIdentity(): string {
-  using own = openOwnNetns()
-  return netnsIdentity(own)
-}
-
-function identityOf(path: string): string {
-  using netns = unwrap(openNetns(path))
-  return netnsIdentity(netns)
-}
-
-const openDescriptors = (): number => readdirSync('/proc/self/fd').length
+import { freeName, identityOf, openDescriptors, ownIdentity, uniqueName } from './test-netns.fixture.ts'
 
 describe('a named namespace', () => {
   test('is one of its own, with a loopback that is down, and known to ip', () => {
@@ -164,7 +118,7 @@ describe('the directory of names', () => {
     const holder = spawn('flock', [netnsDirectory, 'sh', '-c', 'echo locked; read line'])
     using _released = { [Symbol.dispose]: () => holder.stdin.end() }
     const held = collect(holder)
-    await expect.poll(held).toBe('locked\n')
+    await expect.poll(held, { timeout: 20_000 }).toBe('locked\n')
     const maker = spawn(process.execPath, [...makeNameArguments, free.name])
     const makerEnded = once(maker, 'close')
     const output = collect(maker)
@@ -183,122 +137,4 @@ function collect(child: ChildProcessWithoutNullStreams): () => string {
   let output = ''
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
   return () => output
-}
-
-describe('openNetns', () => {
-  test('opens by name, by process and by symbolic link', () => {
-    using netns = new TestNetns()
-    const link = join(directory, 'link')
-    symlinkSync(netns.path, link)
-    expect(identityOf(netns.path)).toBe(netnsIdentity(netns.fd))
-    expect(identityOf(link)).toBe(netnsIdentity(netns.fd))
-    expect(identityOf('/proc/self/ns/net')).toBe(ownIdentity())
-  })
-
-  const file = join(directory, 'file')
-  writeFileSync(file, 'text')
-  const fifo = join(directory, 'fifo')
-  execFileSync('mkfifo', [fifo])
-  const dangling = join(directory, 'dangling')
-  symlinkSync('/nonexistent', dangling)
-
-  test.each([
-    ['a path that does not exist', '/run/netns/nonexistent', 'missing'],
-    ['a path below a file', `${file}/netns`, 'missing'],
-    ['a symbolic link to nowhere', dangling, 'missing'],
-    ['the namespace of a process that is gone', '/proc/4194305/ns/net', 'missing'],
-    ['an empty path', '', 'missing'],
-    ['a regular file', file, 'not-a-network-namespace'],
-    ['a directory', directory, 'not-a-network-namespace'],
-    ['a FIFO, without waiting for its other end', fifo, 'not-a-network-namespace'],
-    ['a device', '/dev/null', 'not-a-network-namespace'],
-    ['a namespace of another kind', '/proc/self/ns/mnt', 'not-a-network-namespace'],
-  ])('%s is told', (_what, path, problem) => {
-    const descriptors = openDescriptors()
-    expect(openNetns(path)).toEqual({ ok: false, error: problem })
-    expect(openDescriptors()).toBe(descriptors)
-  })
-
-  test('a name whose mount is gone is told', () => {
-    using free = freeName()
-    writeFileSync(free.path, '')
-    expect(openNetns(free.path)).toEqual({ ok: false, error: 'not-a-network-namespace' })
-  })
-})
-
-describe('withNetns', () => {
-  test('works inside and returns to the own namespace', () => {
-    using netns = new TestNetns()
-    const before = ownIdentity()
-    expect(withNetns(netns.fd, ownIdentity)).toBe(netnsIdentity(netns.fd))
-    expect(ownIdentity()).toBe(before)
-  })
-
-  test('returns when the work throws, and throws the same', () => {
-    using netns = new TestNetns()
-    const before = ownIdentity()
-    const failing = (): never => {
-      throw new Error(`failed in ${ownIdentity()}`)
-    }
-    expect(() => withNetns(netns.fd, failing)).toThrow(`failed in ${netnsIdentity(netns.fd)}`)
-    expect(ownIdentity()).toBe(before)
-  })
-
-  test('nests', () => {
-    using outer = new TestNetns()
-    using inner = new TestNetns()
-    const before = ownIdentity()
-    const seen = withNetns(outer.fd, () => [ownIdentity(), withNetns(inner.fd, ownIdentity), ownIdentity()])
-    expect(seen).toEqual([netnsIdentity(outer.fd), netnsIdentity(inner.fd), netnsIdentity(outer.fd)])
-    expect(ownIdentity()).toBe(before)
-  })
-
-  test('a socket opened inside stays there when it is used outside', () => {
-    using netns = new TestNetns()
-    netns.ip('link add inside0 type bridge')
-    using socket = withNetns(netns.fd, () => new NetlinkSocket())
-    expect(socket.dump(dumpLinks(false), decodeLink).map(({ name }) => name)).toEqual(['lo', 'inside0'])
-  })
-
-  test('leaves no descriptor open, whatever happens inside', () => {
-    using netns = new TestNetns()
-    const descriptors = openDescriptors()
-    withNetns(netns.fd, () => undefined)
-    expect(() =>
-      withNetns(netns.fd, () => {
-        throw new Error('the work failed')
-      }),
-    ).toThrow('the work failed')
-    expect(openDescriptors()).toBe(descriptors)
-  })
-
-  test('a descriptor that is no namespace throws, in the own namespace', () => {
-    using netns = new TestNetns()
-    const before = ownIdentity()
-    netns.fd[Symbol.dispose]()
-    expect(() => withNetns(netns.fd, () => 'never')).toThrow('this descriptor is closed')
-    expect(ownIdentity()).toBe(before)
-  })
-
-  test('other threads of the process stay where they are', () => {
-    using netns = new TestNetns()
-    const mainThread = withNetns(netns.fd, () => readFileSync('/proc/thread-self/status', 'utf8'))
-    const others = readdirSync('/proc/self/task').filter((task) => !mainThread.includes(`\nPid:\t${task}\n`))
-    const identities = withNetns(netns.fd, () => others.map((task) => identityOf(`/proc/self/task/${task}/ns/net`)))
-    expect(new Set(identities)).toEqual(new Set([ownIdentity()]))
-  })
-})
-
-// The compiler checks this function; nothing calls it.
-export function promisesAreRefused(netns: TestNetns): void {
-  // @ts-expect-error a promise would be continued in the wrong namespace
-  void withNetns(netns.fd, async () => {
-    await Promise.resolve()
-  })
-  // @ts-expect-error also when it comes from elsewhere
-  void withNetns(netns.fd, () => once(process, 'exit'))
-  // @ts-expect-error also when it is only possible
-  void withNetns(netns.fd, (): number | Promise<number> => 1)
-  const value: number = withNetns(netns.fd, () => 1)
-  expect(value).toBe(1)
 }

@@ -1,10 +1,11 @@
 // Network namespaces of a test's own, made and looked at with iproute2, which knows nothing of the code under test.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { constants, readFileSync } from 'node:fs'
+import { constants, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { unwrap } from '../base/result.ts'
 import { Fd } from './fd.ts'
 import { NetlinkSocket } from './netlink/socket.ts'
-import { withNetns } from './netns.ts'
+import { netnsDirectory, netnsIdentity, openNetns, openOwnNetns, withNetns } from './netns.ts'
 
 export type IpObject = Readonly<Record<string, unknown>>
 
@@ -16,7 +17,7 @@ export function uniqueName(): string {
 /** A namespace with a unique name and a loopback that is up, gone at the end of its `using` scope. */
 export class TestNetns implements Disposable {
   readonly name = uniqueName()
-  readonly path = `/run/netns/${this.name}`
+  readonly path = `${netnsDirectory}/${this.name}`
   readonly fd: Fd
   readonly socket: NetlinkSocket
 
@@ -67,3 +68,31 @@ export class TestNetns implements Disposable {
 function isFilledObject(value: unknown): value is IpObject {
   return typeof value === 'object' && value !== null && Object.keys(value).length > 0
 }
+
+export interface FreeName extends Disposable {
+  readonly name: string
+  readonly path: string
+}
+
+/** A name that is free, and free again at the end of its `using` scope, whatever the test did with it. */
+export function freeName(): FreeName {
+  const name = uniqueName()
+  const path = `${netnsDirectory}/${name}`
+  const dispose = (): void => {
+    spawnSync('umount', ['--lazy', '--quiet', path])
+    rmSync(path, { force: true })
+  }
+  return { name, path, [Symbol.dispose]: dispose }
+}
+
+export function ownIdentity(): string {
+  using own = openOwnNetns()
+  return netnsIdentity(own)
+}
+
+export function identityOf(path: string): string {
+  using netns = unwrap(openNetns(path))
+  return netnsIdentity(netns)
+}
+
+export const openDescriptors = (): number => readdirSync('/proc/self/fd').length

@@ -1,5 +1,5 @@
 // Debian's containerd 1.6: `ctr run --cni`, and the sandboxes of pods over CRI as kubelet makes them.
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { AttachmentStatus } from '../../src/agent/status.ts'
 import { hostIfname } from '../../src/datapath/host-ifname.ts'
 import { httpCommand, httpPort } from './busybox-image.ts'
@@ -10,8 +10,11 @@ import { observeNetns } from './node-links.ts'
 import { TestNode } from './test-node.ts'
 import { ask, ping, serveEcho } from './traffic.ts'
 
+// Programs are started all the time here, and other test files share the processors.
+vi.setConfig({ testTimeout: 90_000, hookTimeout: 90_000 })
+
 const vcnAddress = '10.0.4.1'
-const slow = { timeout: 20_000 }
+const slow = { timeout: 30_000 }
 let node: TestNode
 let containerd: ContainerdInstance
 let cri: CriClient
@@ -140,7 +143,9 @@ describe('CRI', () => {
     await cri.stopPodSandbox(id)
     await cri.removePodSandbox(id)
     await cri.removePodSandbox(id)
-    expect(await ping(node.vcnNetnsPath, attachment?.address ?? '')).toContain('Destination Host Unreachable')
+    expect(await ping(node.vcnNetnsPath, attachment?.address ?? '', { waitS: 1 })).toContain(
+      'Destination Host Unreachable',
+    )
   })
 
   it('maps host ports, TCP and UDP, through portmap', async () => {

@@ -7,7 +7,7 @@ import { connect, createServer } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { inspect } from 'node:util'
 
-const answerTimeoutMs = 3000
+const answerTimeoutMs = 10_000
 const repeatMs = 500
 
 async function serve(port: number): Promise<void> {

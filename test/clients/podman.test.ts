@@ -1,5 +1,5 @@
 // podman 4.3 with CNI: containers on one machine, without Kubernetes.
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import * as z from 'zod'
 import type { AttachmentStatus } from '../../src/agent/status.ts'
 import { httpCommand, httpPort } from './busybox-image.ts'
@@ -9,7 +9,10 @@ import { PodmanInstance, testImage } from './podman-instance.ts'
 import { TestNode } from './test-node.ts'
 import { ask, ping, serveEcho } from './traffic.ts'
 
-const slow = { timeout: 20_000 }
+// Programs are started all the time here, and other test files share the processors.
+vi.setConfig({ testTimeout: 90_000, hookTimeout: 90_000 })
+
+const slow = { timeout: 30_000 }
 const vcnAddress = '10.0.4.1'
 let node: TestNode
 let podman: PodmanInstance
@@ -79,6 +82,14 @@ describe('podman run', () => {
     await expectNothingLeft()
   })
 
+  it('--ip asks for an address: a free one is given, one in use is refused', async () => {
+    const server = await runServer('--ip', '10.0.4.11')
+    expect(server.address).toBe('10.0.4.11')
+    const second = podman.run('--rm', '--ip', '10.0.4.11', testImage, '/bin/busybox', 'true')
+    await expect(second).rejects.toThrow(`10.0.4.11 is in use by vcn-cni/${server.containerId}/eth0`)
+    expect(await attachments()).toMatchObject([{ containerId: server.containerId }])
+  })
+
   it('publishes ports, TCP and UDP, through portmap', async () => {
     const server = await runServer('--publish', `30080:${httpPort}`, '--publish', '30053:5353/udp')
     await using _udp = await serveEcho(node.directory, server.netns, 5353)
@@ -103,7 +114,7 @@ describe('a container’s end', () => {
     const server = await runServer()
     await podman.command('stop', '--time', '0', server.name)
     await expectNothingLeft()
-    expect(await ping(node.vcnNetnsPath, server.address)).toContain('Destination Host Unreachable')
+    expect(await ping(node.vcnNetnsPath, server.address, { waitS: 1 })).toContain('Destination Host Unreachable')
     await podman.command('start', server.name)
     const [attachment] = await attachments()
     expect(attachment?.containerId).toBe(server.containerId)

@@ -36,11 +36,18 @@ export async function ask(netnsPath: string, protocol: Protocol, host: string, p
   return code === 0 ? stdout : `no answer: ${stderr.trim()}`
 }
 
-/** 'answered' when a ping is within three seconds, else ping's output; of `bytes` bytes of IP packet, never fragmented. */
-export async function ping(netnsPath: string, host: string, bytes = 84): Promise<string> {
+interface PingOptions {
+  /** Of the whole IP packet, which is never fragmented. */
+  readonly bytes?: number
+  readonly waitS?: number
+}
+
+/** 'answered' as soon as one ping is, else ping's output. */
+export async function ping(netnsPath: string, host: string, options: PingOptions = {}): Promise<string> {
+  const { bytes = 84, waitS = 10 } = options
   const headerBytes = 28 // IPv4 and ICMP
   // With -w, -c counts answers, not questions (ping(8)).
-  const argv = ['ping', '-c1', '-w3', '-i0.2', '-Mdo', `-s${bytes - headerBytes}`, host]
+  const argv = ['ping', '-c1', `-w${waitS}`, '-i0.2', '-Mdo', `-s${bytes - headerBytes}`, host]
   const { code, stdout, stderr } = await run(inNetns(netnsPath, argv))
   return code === 0 ? 'answered' : `${stdout}${stderr}`
 }

@@ -7,7 +7,7 @@ import { listLabs } from '../../src/lab/lab-store.ts'
 import { defaultScenarioFile } from '../../src/lab/scenario-file.ts'
 
 const vcnctl = `${import.meta.dirname}/../../bin/vcnctl`
-const timeoutMs = 60_000
+const timeoutMs = 180_000
 
 it(
   'the demo passes all its checks, and removes its lab',

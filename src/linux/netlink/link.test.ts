@@ -61,7 +61,7 @@ describe('a veth pair across two namespaces', () => {
     twoEnds(node, pod, { up: true })
     expect(refusals(pod, changeLink({ ifindex: 702, up: true }))).toEqual([])
     // The kernel announces a carrier in its own time (net/core/link_watch.c).
-    await expect.poll(() => [link(node, 701).operState, link(pod, 702).operState]).toEqual([6, 6])
+    await expect.poll(() => [link(node, 701).operState, link(pod, 702).operState], { timeout: 20_000 }).toEqual([6, 6])
   })
 
   test('can be made with both ends elsewhere, and with indexes of the kernel’s choice', () => {

@@ -28,6 +28,7 @@ const RTNLGRP_LINK = 1
 const RTNLGRP_IPV4_IFADDR = 5
 const RTNLGRP_IPV4_ROUTE = 7
 const RTNLGRP_IPV4_RULE = 8
+const MSG_DONTWAIT = 0x40 // linux/socket.h
 const groups = [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_RULE]
 
 export type NetworkChange =
@@ -35,7 +36,7 @@ export type NetworkChange =
   | { readonly kind: 'address.set' | 'address.deleted'; readonly address: InterfaceAddress }
   | { readonly kind: 'route.set' | 'route.deleted'; readonly route: Route }
   | { readonly kind: 'rule.set' | 'rule.deleted'; readonly rule: Rule }
-  /** The socket's buffer overflowed (ENOBUFS): what happened is unknown, look at everything. */
+  /** The socket's buffer overflowed (ENOBUFS): what happened until now is unknown, look at everything. */
   | { readonly kind: 'lost' }
 
 /**
@@ -82,22 +83,40 @@ export class NetlinkMonitor implements Disposable {
 
   #readNext(): void {
     read(this.#fd.number, this.#buffer, 0, this.#buffer.length, null, (error, length) => {
-      if (this.#stopped) {
-        this.#fd.closeLater()
-        return
-      }
-      if (error === null) this.#deliver(Buffer.from(this.#buffer.subarray(0, length)))
-      else if (error.code === 'ENOBUFS') this.#onChange({ kind: 'lost' })
+      if (error === null) this.#deliver(length)
+      else if (error.code === 'ENOBUFS') this.#recover()
       else if (error.code !== 'EINTR') throw error
-      this.#readNext()
+      if (this.#stopped) this.#fd.closeLater()
+      else this.#readNext()
     })
   }
 
-  #deliver(datagram: Buffer): void {
-    for (const message of decodeMessages(datagram)) {
-      const change = decodeChange(message)
+  // After an overflow the kernel drops everything, without a further word, until the queue has been empty once
+  // (net/netlink/af_netlink.c, netlink_overrun and netlink_rcv_wake): "look at everything" only holds from then on.
+  #recover(): void {
+    for (let length = this.#receiveNow(); length !== undefined; length = this.#receiveNow()) this.#deliver(length)
+    if (!this.#stopped) this.#onChange({ kind: 'lost' })
+  }
+
+  /** Length of the next datagram that is there; undefined for none. */
+  #receiveNow(): number | undefined {
+    try {
+      return libc.recv(this.#fd.number, this.#buffer, MSG_DONTWAIT)
+    } catch (error) {
+      if (!(error instanceof libc.SystemError)) throw error
+      if (error.code === 'EAGAIN') return undefined
+      // The queue was empty and has overflowed again.
+      if (error.code === 'ENOBUFS') return 0
+      throw error
+    }
+  }
+
+  #deliver(length: number): void {
+    for (const message of decodeMessages(Buffer.from(this.#buffer.subarray(0, length)))) {
       // The listener may dispose of the monitor in the middle of a datagram.
-      if (change !== undefined && !this.#stopped) this.#onChange(change)
+      if (this.#stopped) return
+      const change = decodeChange(message)
+      if (change !== undefined) this.#onChange(change)
     }
   }
 }
