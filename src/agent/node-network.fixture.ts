@@ -85,7 +85,8 @@ export class TestNode implements Disposable {
       ...lines('route show table all proto 118').map((line) => line.replace(' linkdown', '')),
       ...lines('-o -4 address show scope global'),
       ...lines('-o link show').map(
-        (line) => /^\d+: [^:]+|\bUP\b|mtu \d+|alias .*/g[Symbol.match](line)?.join(' ') ?? '',
+        // The flag, not the operational state, which follows the flag when it likes.
+        (line) => /^\d+: [^:]+|(?<=[<,])UP\b|mtu \d+|alias .*/g[Symbol.match](line)?.join(' ') ?? '',
       ),
       ...['ens3', 'ens5', 'ens6', ...this.pods.map(({ hostIfname }) => hostIfname)].flatMap((name) =>
         this.#knobs(name),

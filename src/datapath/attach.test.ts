@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { attachPod } from './attach.ts'
+import { attachPod, type InterfaceRole } from './attach.ts'
 import { TestNetns } from './netns.fixture.ts'
 import { ip4, podAttachment } from './plan.fixture.ts'
 import { planPod, type PodAttachment } from './pod-plan.ts'
@@ -18,11 +18,17 @@ function makeNode(): TestNetns {
   return node
 }
 
-function attach(node: TestNetns, pod: TestNetns, address: string, change: Partial<PodAttachment> = {}): void {
+function attach(
+  node: TestNetns,
+  pod: TestNetns,
+  address: string,
+  change: Partial<PodAttachment> = {},
+  role: InterfaceRole = 'first',
+): void {
   // The last octet also tells the indexes of a test's pods apart.
   const ifindex = 70_000 + Number(address.split('.')[3])
   const plan = planPod(podAttachment(pod.name, address, ifindex, { nodeAddress, ...change }))
-  expect(attachPod(node.socket, pod.fd, plan)).toEqual({ ok: true, value: 'first' })
+  expect(attachPod(node.socket, pod.fd, plan)).toEqual({ ok: true, value: role })
 }
 
 describe('attachPod', () => {
@@ -110,6 +116,46 @@ describe('attachPod', () => {
     using pod = new TestNetns()
     attach(node, pod, '10.0.4.9')
     expect(node.ping('10.0.4.9')).toBe('answered')
+  })
+})
+
+describe('a further interface of a pod', () => {
+  const further = (ifname: string): Partial<PodAttachment> => ({
+    key: { network: 'vcn-cni', containerId: 'a', ifname },
+  })
+
+  it('is reached at its own address, and leaves the first one as it was', () => {
+    using node = makeNode()
+    using pod = new TestNetns()
+    attach(node, pod, '10.0.4.9')
+    const before = pod.ipLines('route show')
+    attach(node, pod, '10.0.4.10', further('net1'), 'further')
+    expect(pod.ipLines('route show')).toEqual(before)
+    expect([node.ping('10.0.4.9'), node.ping('10.0.4.10')]).toEqual(['answered', 'answered'])
+    expect(pod.ipLines('route get 192.0.2.1')[0]).toContain(' dev eth0 ')
+    expect(pod.ipLines('route get 192.0.2.1 from 10.0.4.10')[0]).toContain(' dev net1 ')
+  })
+
+  it('may go again without the first one noticing', () => {
+    using node = makeNode()
+    using pod = new TestNetns()
+    attach(node, pod, '10.0.4.9')
+    attach(node, pod, '10.0.4.10', further('net1'), 'further')
+    attach(node, pod, '10.0.4.11', further('net2'), 'further')
+    pod.ip('link del net1')
+    expect([node.ping('10.0.4.9'), node.ping('10.0.4.11')]).toEqual(['answered', 'answered'])
+  })
+
+  it('comes beside the interface of another plugin, which keeps the default route', () => {
+    using node = makeNode()
+    using pod = new TestNetns()
+    pod.ip('link add eth0 type veth peer name other')
+    pod.ip('address add 172.16.0.2/24 dev eth0')
+    pod.ip('link set eth0 up')
+    pod.ip('route add default via 172.16.0.1')
+    attach(node, pod, '10.0.4.10', further('net1'), 'further')
+    expect(pod.ipLines('route show default')).toEqual(['default via 172.16.0.1 dev eth0 linkdown'])
+    expect(node.ping('10.0.4.10')).toBe('answered')
   })
 })
 

@@ -9,6 +9,7 @@ import { TestNetns } from './netns.fixture.ts'
 import { observe } from './observe.ts'
 import { ip4, podAttachment, testVnic } from './plan.fixture.ts'
 import { planPod } from './pod-plan.ts'
+import { emptyPlan } from './state.ts'
 import { planVnics } from './vnic-plan.ts'
 
 const attachment = podAttachment('a', '10.0.4.9', 70_000)
@@ -168,6 +169,36 @@ describe('checkPod finds no fault with', () => {
     ['a VNIC with another MTU', (node) => node.ip('link set vnic mtu 1500')],
   ])('%s', (_what, disturb) => {
     expect(checkAfter(disturb)).toEqual([])
+  })
+
+  it('a further interface of the pod, whose rule and routes it misses when they are gone', () => {
+    using node = new TestNetns()
+    using pod = new TestNetns()
+    unwrap(attachPod(node.socket, pod.fd, plan))
+    const net1 = planPod(podAttachment('b', '10.0.4.10', 70_001, { key: { ...attachment.key, ifname: 'net1' } }))
+    unwrap(attachPod(node.socket, pod.fd, net1))
+    const check = (of: typeof plan): readonly string[] => checkPod(node.socket, pod.fd, of, emptyPlan)
+    expect([check(plan), check(net1)]).toEqual([[], []])
+    pod.ip('rule del from 10.0.4.10')
+    expect(check(plan)).toEqual([])
+    expect(check(net1)).toEqual(['missing in the pod: adding rule 1536: from 10.0.4.10/32 lookup 100001'])
+    pod.ip('rule add from 10.0.4.10 lookup 100001 priority 1536 protocol boot')
+    expect(check(net1)).toEqual([])
+    pod.ip('route del default table 100001')
+    expect(check(net1)).toEqual([
+      'missing in the pod: setting route 0.0.0.0/0 via 169.254.1.1 through interface 70001 in table 100001',
+    ])
+  })
+
+  it('an interface whose routes the plugin `sbr` has moved to a table of their own', () => {
+    const found = checkAfter((_node, pod) => {
+      pod.ip('route del default')
+      pod.ip('route del 169.254.1.1')
+      pod.ip('rule add from 10.0.4.9 lookup 100')
+      pod.ip('route add 169.254.1.1 dev eth0 table 100')
+      pod.ip('route add default via 169.254.1.1 dev eth0 table 100')
+    })
+    expect(found).toEqual([])
   })
 
   it('is not fooled by the pod of another interface index', () => {
