@@ -56,7 +56,9 @@ function configurePod(pod: NetlinkSocket, plan: PodPlan): Result<InterfaceRole, 
   // already. In the second case the default route is refused as well, for going through another interface.
   const codes = first.error.map(({ error }) => error.code)
   if (!codes.includes('EEXIST') || codes.some((code) => code !== 'EEXIST' && code !== 'ENETUNREACH')) return first
-  const further = apply(missing({ ...emptyPlan, ...plan.furtherInterface }, emptyState), pod)
+  // One of the two routes may have been taken all the same.
+  const undone = plan.pod.routes.map((route) => ({ kind: 'route.delete', route }) as const)
+  const further = apply([...undone, ...missing({ ...emptyPlan, ...plan.furtherInterface }, emptyState)], pod)
   return further.ok ? ok('further') : further
 }
 

@@ -27,7 +27,7 @@ export function checkPod(node: NetlinkSocket, podNetns: Fd, plan: PodPlan, vnics
   const further = missing({ ...plan.pod, neighbours, ...plan.furtherInterface }, podState)
   return [
     // Nobody has noted which of the two it was made as: the one that it is closer to.
-    ...(further.length < first.length ? further : first).map(
+    ...(further.length <= first.length ? further : first).map(
       (operation) => `in the pod: ${describeOperation(operation)}`,
     ),
     ...missing(plan.host, nodeState).map((operation) => `on the node: ${describeOperation(operation)}`),

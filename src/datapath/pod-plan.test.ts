@@ -44,6 +44,23 @@ describe('planPod', () => {
     expect(pod.ip('link show dev eth0')).toContain('0a:58:0a:00:04:09')
   })
 
+  it('of a further interface is as in testdata/pod-plan-further.txt, and so is what `ip` shows of it', async () => {
+    using node = new TestNetns()
+    using pod = new TestNetns()
+    pod.ip('link add name other type veth peer name wire')
+    pod.ip('link set other up')
+    pod.ip('route add default dev other proto static')
+    const { nodeAddress: _, ...ofNoNode } = attachment
+    const further = planPod({ ...ofNoNode, key: { ...attachment.key, ifname: 'net1' } })
+    const podSide = { ...further.pod, ...further.furtherInterface }
+    expect(attachPod(node.socket, pod.fd, further)).toEqual({ ok: true, value: 'further' })
+    const file = 'testdata/pod-plan-further.txt'
+    await expect(goldenText(further, planText(further.host), planText(podSide))).toMatchFileSnapshot(file)
+    await expect(goldenText(further, kernelText(node, further.host), kernelText(pod, podSide))).toMatchFileSnapshot(
+      file,
+    )
+  })
+
   it('names no source for packets to the pod when the node’s address is not known', () => {
     const { nodeAddress: _, ...withoutNode } = attachment
     expect(planPod(withoutNode).host.routes.filter(({ source }) => source !== undefined)).toEqual([])
