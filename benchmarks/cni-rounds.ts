@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import type { TestNode } from '../test/clients/test-node.ts'
 import { agentElapsedMs } from './agent-log.ts'
 import { type CniPlugin, type PluginCalls, timeAdds, timeDels } from './cni-plugin.ts'
@@ -66,9 +65,7 @@ async function prepareRun(
   operations: number,
   scope: AsyncDisposableStack,
 ): Promise<Run> {
-  const prefix = `bench-${randomBytes(4).toString('hex')}`
-  const { paths } = scope.use(await PodNamespaces.make(prefix, operations, contest.ptp.nodeNetnsPath))
-  const sandboxes = paths.map((netnsPath, index) => ({ netnsPath, containerId: `${prefix}-${index}` }))
+  const { sandboxes } = scope.use(await PodNamespaces.make(operations, contest.ptp.nodeNetnsPath))
   return { who, calls: { plugin: contest[who], timer: contest.timer, concurrency, sandboxes } }
 }
 

@@ -1,9 +1,11 @@
+import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseMac } from '../src/base/mac.ts'
 import { unwrap } from '../src/base/result.ts'
 import { createVeth, decodeLink, getLink } from '../src/linux/netlink/link.ts'
 import { NetlinkSocket } from '../src/linux/netlink/socket.ts'
 import { createNamedNetns, openNetns, removeNamedNetns, withNetns } from '../src/linux/netns.ts'
+import type { Sandbox } from './cni-plugin.ts'
 
 const canary = { name: 'canary', mac: unwrap(parseMac('02:00:00:00:00:01')), mtuBytes: 1500 }
 const pollMs = 5
@@ -11,41 +13,37 @@ const teardownTimeoutMs = 60_000
 
 /** Empty network namespaces, as a container runtime makes them for pods. They are gone when the scope has ended. */
 export class PodNamespaces implements AsyncDisposable {
+  /** A container in each. */
+  readonly sandboxes: readonly Sandbox[]
   readonly #witnessPath: string
-  readonly #names: string[] = []
-  readonly #paths: string[] = []
 
-  /** `witnessPath`: a namespace that outlives these; it sees when the kernel has taken them down. */
-  private constructor(witnessPath: string) {
+  private constructor(sandboxes: readonly Sandbox[], witnessPath: string) {
+    this.sandboxes = sandboxes
     this.#witnessPath = witnessPath
   }
 
-  static async make(prefix: string, count: number, witnessPath: string): Promise<PodNamespaces> {
-    const made = new PodNamespaces(witnessPath)
+  /** `witnessPath`: a namespace that outlives these; it sees when the kernel has taken them down. */
+  static async make(count: number, witnessPath: string): Promise<PodNamespaces> {
+    const prefix = `bench-${randomBytes(4).toString('hex')}`
+    const sandboxes: Sandbox[] = []
     try {
-      for (let index = 0; index < count; index++) made.#add(`${prefix}-${index}`)
-      return made
+      for (let index = 0; index < count; index++) {
+        const containerId = `${prefix}-${index}`
+        sandboxes.push({ containerId, netnsPath: createNamedNetns(containerId) })
+      }
+      return new PodNamespaces(sandboxes, witnessPath)
     } catch (error) {
-      await made[Symbol.asyncDispose]()
+      await new PodNamespaces(sandboxes, witnessPath)[Symbol.asyncDispose]()
       throw error
     }
-  }
-
-  get paths(): readonly string[] {
-    return this.#paths
-  }
-
-  #add(name: string): void {
-    this.#paths.push(createNamedNetns(name))
-    this.#names.push(name)
   }
 
   // The kernel takes namespaces down in the background, in the order of their removal (net/core/net_namespace.c,
   // cleanup_net), which costs the processors more than what is measured next. An interface of the last one tells when.
   async [Symbol.asyncDispose](): Promise<void> {
-    const last = this.#paths.at(-1)
+    const last = this.sandboxes.at(-1)
     if (last === undefined) return
-    using socket = this.#removeNames(last)
+    using socket = this.#removeNames(last.netnsPath)
     await awaitEndOf(canary.name, socket)
   }
 
@@ -59,7 +57,7 @@ export class PodNamespaces implements AsyncDisposable {
       if (!made.ok) throw new AggregateError(made.error, `${last}: ${made.error.map(String).join('; ')}`)
       return socket
     } finally {
-      for (const name of this.#names) removeNamedNetns(name)
+      for (const { containerId } of this.sandboxes) removeNamedNetns(containerId)
     }
   }
 }

@@ -41,7 +41,7 @@ export function formatHeadlines(headlines: readonly Headline[]): string {
     ['', 'MEASURED', 'GOAL', ''],
     headlines.map(({ meaning, value, goal }) => [
       meaning,
-      value.toFixed(2),
+      value.toFixed(3),
       ...(goal === undefined ? ['', ''] : [formatGoal(goal), isMet(value, goal) ? 'met' : 'MISSED']),
     ]),
   )

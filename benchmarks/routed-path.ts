@@ -1,6 +1,8 @@
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { createNamedNetns, removeNamedNetns } from '../src/linux/netns.ts'
+import { unwrap } from '../src/base/result.ts'
+import { createNamedNetns, netnsDirectory, openNetns, removeNamedNetns, withNetns } from '../src/linux/netns.ts'
+import { ensureSysctl } from '../src/linux/sysctl.ts'
 import type { PodPath } from './traffic.ts'
 
 const mtuBytes = 9000
@@ -25,8 +27,11 @@ export function makeRoutedPath(): RoutedPath {
     // Without any address of its own, the node would take the pods' for broadcast addresses: it has no table "local" then
     // (net/ipv4/fib_frontend.c, __inet_dev_addr_type).
     batch(namespaces.node, ['link set lo up'])
-    const sysctls = ['net.ipv4.ip_forward=1', 'net.ipv4.conf.all.rp_filter=0', 'net.ipv4.conf.default.rp_filter=0']
-    execFileSync('nsenter', [`--net=/run/netns/${namespaces.node}`, '--', 'sysctl', '--quiet', '--write', ...sysctls])
+    using node = unwrap(openNetns(netnsPath(namespaces.node)))
+    withNetns(node, () => {
+      ensureSysctl('net/ipv4/ip_forward', '1')
+      for (const scope of ['all', 'default']) ensureSysctl(`net/ipv4/conf/${scope}/rp_filter`, '0')
+    })
     for (const pod of ['client', 'server'] as const) connectPod(namespaces.node, namespaces[pod], pods[pod])
   } catch (error) {
     void remove()
@@ -34,11 +39,15 @@ export function makeRoutedPath(): RoutedPath {
   }
   return {
     name: 'bare routed path',
-    clientNetnsPath: `/run/netns/${namespaces.client}`,
-    serverNetnsPath: `/run/netns/${namespaces.server}`,
+    clientNetnsPath: netnsPath(namespaces.client),
+    serverNetnsPath: netnsPath(namespaces.server),
     serverAddress: pods.server,
     [Symbol.asyncDispose]: remove,
   }
+}
+
+function netnsPath(name: string): string {
+  return `${netnsDirectory}/${name}`
 }
 
 function connectPod(node: string, pod: string, address: string): void {

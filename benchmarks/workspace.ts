@@ -14,6 +14,7 @@ export class Workspace implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    rmSync(this.path, { recursive: true, force: true })
+    // After an interruption a plugin may still be writing into it.
+    rmSync(this.path, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
   }
 }

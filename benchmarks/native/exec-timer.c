@@ -75,7 +75,7 @@ static void start(struct execution *execution, char *program) {
     posix_spawn_file_actions_destroy(&actions);
 }
 
-static struct execution *await_any(struct execution *running[], size_t count) {
+static void await_any(struct execution *running[], size_t count) {
     int status;
     pid_t pid = waitpid(-1, &status, 0);
     int64_t end_ns = now_ns();
@@ -86,7 +86,7 @@ static struct execution *await_any(struct execution *running[], size_t count) {
         ended->end_ns = end_ns;
         ended->status = status;
         running[slot] = running[count - 1];
-        return ended;
+        return;
     }
     die("a child that was never started ended", ECHILD);
 }
@@ -104,7 +104,8 @@ int main(int argc, char **argv) {
             running[running_count++] = &executions[next];
             start(&executions[next++], argv[2]);
         } else {
-            await_any(running, running_count--);
+            await_any(running, running_count);
+            running_count--;
         }
     }
     for (size_t index = 0; index < execution_count; index++) {

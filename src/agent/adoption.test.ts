@@ -191,8 +191,19 @@ describe('findHostLink', () => {
   it('takes no interface by its name alone', () => {
     const row = heldRow('a', '10.0.4.9')
     expect(findHostLink(row, [podLink(a, 70_001, { alias: 'vcn-cni vcn-cni/other/eth0' })])).toBeUndefined()
-    expect(findHostLink(row, [linkWithoutAlias])).toBeUndefined()
+    expect(findHostLink(row, [{ ...linkWithoutAlias, ifindex: 70_009 }])).toBeUndefined()
     expect(findHostLink({ ...row, ifindex: null }, [linkWithoutAlias])).toBe(linkWithoutAlias)
+  })
+
+  it('knows its own by index when somebody gave it another name, or another alias', () => {
+    const row = heldRow('a', '10.0.4.9')
+    const link = podLink(a, 70_001)
+    const renamed = { ...link, name: 'veth0' }
+    const watched = { ...link, alias: 'monitored' }
+    expect(findHostLink(row, [renamed])).toBe(renamed)
+    expect(findHostLink(row, [watched])).toBe(watched)
+    expect(findHostLink(row, [linkWithoutAlias])).toBe(linkWithoutAlias)
+    expect(findHostLink(row, [{ ...watched, name: 'veth0' }])).toBeUndefined()
   })
 
   it('takes none that has our name but another MAC for an interrupted ADD', () => {

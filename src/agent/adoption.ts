@@ -39,15 +39,20 @@ export function planAdoption(input: AdoptionInput): readonly AdoptionStep[] {
   return [...steps, ...planUnknownLinks(unknown, held, input)]
 }
 
-/** The interface of an attachment: nothing is taken for it by name or index alone. */
+/**
+ * The interface of an attachment: nothing is taken for it by name or index alone. Somebody may have given it another
+ * name, or another alias (monitoring software does), but not both.
+ */
 export function findHostLink(
   row: Pick<HeldRow, 'key' | 'hostIfname' | 'ifindex'>,
   links: readonly Link[],
 ): Link | undefined {
   const alias = linkAlias(row.key)
   return links.find((link) => {
+    if (row.ifindex !== null && row.ifindex !== link.ifindex) return false
+    if (row.ifindex !== null && link.alias === alias) return true
     if (link.name !== row.hostIfname) return false
-    if (row.ifindex !== null) return link.alias === alias && link.ifindex === row.ifindex
+    if (row.ifindex !== null) return link.mac === gatewayMac && keyFromAlias(link.alias ?? '') === undefined
     // An ADD that was interrupted between the making of the interface and its alias.
     return link.alias === alias || (link.alias === undefined && link.mac === gatewayMac)
   })

@@ -6,6 +6,7 @@ import type { Logger } from '../base/logger.ts'
 import { err, ok, type Result } from '../base/result.ts'
 import type { Vnic } from '../base/vnic.ts'
 import type { Invocation } from '../cni/invocation.ts'
+import { type CniError, cniError } from '../cni/errors.ts'
 import { parseRequest } from '../cni/request.ts'
 import { observe } from '../datapath/observe.ts'
 import { describeJournalOpenError } from '../ipam/journal-error.ts'
@@ -44,7 +45,8 @@ export class Agent implements AsyncDisposable {
   readonly #gate: RequestGate
   #server: AgentServer | undefined
   #housekeeping: NodeJS.Timeout | undefined
-  #announced = false
+  /** Whether the node has ever had a VNIC with addresses for pods. */
+  #ready = false
 
   private constructor(options: AgentOptions, journal: Journal, bootId: string) {
     const { config, clock, logger } = options
@@ -94,8 +96,12 @@ export class Agent implements AsyncDisposable {
       logger.error('vnics.unusable', { problem: vnics.error })
       return
     }
-    this.#node.setVnics(vnics.value)
-    await this.#announceWhenReady()
+    try {
+      this.#node.setVnics(vnics.value)
+      await this.#announceWhenReady()
+    } catch (error) {
+      logger.error('reload.failed', { error })
+    }
   }
 
   /** Stops serving after the requests under way are answered. Pods, their network and the conflist stay. */
@@ -136,11 +142,11 @@ export class Agent implements AsyncDisposable {
     return handleInvocation(invocation, deps)
   }
 
-  // Once there, the conflist stays: a node that comes back with the next start must not lose its pods' runtime.
+  // Once the node was ready the conflist stays: a passing fault must not take the runtime's network away. It is looked
+  // after at every full check, as somebody may delete it, and portmap may come later.
   async #announceWhenReady(): Promise<void> {
-    if (this.#announced || this.#node.view.located.every(({ vnic }) => vnic.addresses.length === 0)) return
-    this.#announced = true
-    await announcePlugin(this.#options.paths, this.#options.logger)
+    this.#ready ||= this.#node.view.located.some(({ vnic }) => vnic.addresses.length > 0)
+    if (this.#ready) await announcePlugin(this.#options.paths, this.#options.logger)
   }
 
   /** What no request and no notification brings about. */
@@ -149,10 +155,7 @@ export class Agent implements AsyncDisposable {
     try {
       await this.#replayDeferredDels()
       for (const row of this.#tenants.abandoned(observe(this.#node.socket))) {
-        await this.#gate.run(formatAttachmentKey(row.key), async () => {
-          // Unless its DEL, or a new ADD, came first.
-          if (this.#journal.find(row.key) === row) await this.#attachments.release(row)
-        })
+        await this.#gate.run(formatAttachmentKey(row.key), () => this.#attachments.releaseUnchanged(row))
       }
       const onNode = new Set(this.#node.view.located.flatMap(({ vnic }) => vnic.addresses))
       this.#journal.prune(onNode, clock.nowMs())
@@ -165,21 +168,28 @@ export class Agent implements AsyncDisposable {
   async #replayDeferredDels(): Promise<void> {
     const { paths, logger } = this.#options
     for (const deferred of await readDeferredDels(paths.stateDirectory, logger)) {
-      const outcome = await this.#replay(deferred)
-      logger.info('deferred.replayed', { path: deferred.path, outcome })
-      if (outcome !== 'failed') await forgetDeferredDel(deferred)
+      const { path } = deferred
+      const replayed = await this.#replay(deferred)
+      if (replayed.ok) {
+        await forgetDeferredDel(deferred)
+        logger.info('deferred.replayed', { path, outcome: replayed.value })
+      } else {
+        logger.error('deferred.failed', { path, ...replayed.error })
+      }
     }
   }
 
-  async #replay({ invocation, deferredMs }: DeferredDel): Promise<'deleted' | 'nothing to delete' | 'failed'> {
+  async #replay({ invocation, deferredMs }: DeferredDel): Promise<Result<'deleted' | 'nothing to delete', CniError>> {
     const request = parseRequest(invocation)
-    if (!request.ok || request.value.command !== 'DEL') return 'failed'
+    if (!request.ok) return request
+    if (request.value.command !== 'DEL') return err(cniError('INVALID_ENVIRONMENT', 'CNI_COMMAND: is not DEL'))
     const { key } = request.value
     return await this.#gate.run(formatAttachmentKey(key), async () => {
       const row = this.#journal.find(key)
       // The same container may have been attached again since: that is not what this DEL was for.
-      if (row === undefined || row.createdMs > deferredMs) return 'nothing to delete'
-      return (await this.#attachments.release(row)).ok ? 'deleted' : 'failed'
+      if (row === undefined || row.createdMs > deferredMs) return ok('nothing to delete')
+      const released = await this.#attachments.release(row)
+      return released.ok ? ok('deleted') : released
     })
   }
 

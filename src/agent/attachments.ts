@@ -16,8 +16,9 @@ import type { AddressPool } from '../ipam/address-pool.ts'
 import type { Journal } from '../ipam/journal.ts'
 import type { HeldRow } from '../ipam/journal-row.ts'
 import type { Fd } from '../linux/fd.ts'
-import { decodeLink, getLink, type Link } from '../linux/netlink/link.ts'
-import { netnsIdentity, openNetns, openOwnNetns } from '../linux/netns.ts'
+import { decodeLink, deleteLink, getLink, type Link } from '../linux/netlink/link.ts'
+import { NetlinkSocket } from '../linux/netlink/socket.ts'
+import { netnsIdentity, openNetns, openOwnNetns, withNetns } from '../linux/netns.ts'
 import { findHostLink } from './adoption.ts'
 import { allocationRefused, attachRefused, kernelRefused, netnsRefused } from './cni-failures.ts'
 import { checkResult, podResult } from './cni-results.ts'
@@ -51,8 +52,20 @@ export class Attachments {
     const opened = openPodNetns(request.netns)
     if (!opened.ok) return opened
     using netns = opened.value
-    const vacated = await this.#vacate(request)
-    return vacated.ok ? this.#attach(request, netns) : vacated
+    const rivals = this.#rivals(request)
+    if (!rivals.ok) return rivals
+    // What an ADD that is bound to fail took away, nothing would bring back.
+    const possible = rivals.value.length === 0 ? ok(undefined) : this.#foresee(request, netns)
+    if (!possible.ok) return possible
+    for (const row of rivals.value) {
+      this.#deps.logger.warn('pod.replaced', {
+        row: formatAttachmentKey(row.key),
+        by: formatAttachmentKey(request.key),
+      })
+      const released = await this.release(row)
+      if (!released.ok) return released
+    }
+    return this.#attach(request, netns)
   }
 
   /** Succeeds for what never was, or is gone already. The address cools down only once the interface is gone. */
@@ -79,16 +92,20 @@ export class Attachments {
   }
 
   /** What the network's attachments are besides the valid ones; undefined: the runtime did not say. */
-  garbage({ network, validAttachments, disableGC }: GcRequest): readonly AttachmentKey[] {
+  garbage({ network, validAttachments, disableGC }: GcRequest): readonly HeldRow[] {
     if (validAttachments === undefined || disableGC) return []
     const valid = new Set(
       validAttachments.map(({ containerId, ifname }) => formatAttachmentKey({ network, containerId, ifname })),
     )
     return this.#deps.journal
       .all()
-      .filter((row) => row.state !== 'cooling' && row.key.network === network)
-      .map((row) => row.key)
-      .filter((key) => !valid.has(formatAttachmentKey(key)))
+      .filter((row) => row.state !== 'cooling')
+      .filter(({ key }) => key.network === network && !valid.has(formatAttachmentKey(key)))
+  }
+
+  /** Releases it unless, while the caller waited for its turn, a DEL or a new ADD came first. */
+  async releaseUnchanged(row: HeldRow): Promise<Result<void, CniError>> {
+    return this.#deps.journal.find(row.key) === row ? await this.release(row) : ok(undefined)
   }
 
   /** Takes the attachment's interface away, then lets its address cool down. */
@@ -98,6 +115,8 @@ export class Attachments {
     const link = this.#hostLink(row)
     const removed = link === undefined ? ok('absent') : await node.remover.remove(link)
     if (!removed.ok) return err(kernelRefused([removed.error]))
+    // Somebody else, such as housekeeping, may have finished the same release meanwhile.
+    if (journal.find(row.key)?.state !== 'deleting') return ok(undefined)
     // The pod's new sandbox and the old one's DEL may both be at it (`#vacate`): whoever is first has released it.
     if (journal.find(row.key) !== releasing) return ok(undefined)
     journal.release(row.key, { nowMs: clock.nowMs(), cooldownMs })
@@ -110,7 +129,9 @@ export class Attachments {
     const nowMs = clock.nowMs()
     // A VNIC without an interface can carry nothing: its addresses are not offered.
     const vnics = node.view.located.map(({ vnic }) => vnic)
-    return { vnics, uses: journal.view(nowMs), quarantined: new Set(quarantined.keys()), nowMs }
+    // Nor are addresses that the node itself has, which would be delivered to it and never to a pod.
+    const taken = new Set([...quarantined.keys(), ...node.view.localAddresses])
+    return { vnics, uses: journal.view(nowMs), quarantined: taken, nowMs }
   }
 
   // Everything from here to the answer is synchronous: no other request and no repair sees a half-made attachment.
@@ -138,33 +159,57 @@ export class Attachments {
       return err(attachRefused(attached.error, request))
     }
     const { ifindex, role } = attached.value
-    const row = journal.commit(key, { ifindex })
+    const row = this.#commit(key, ifindex)
     logger.info('pod.attached', { attachment: formatAttachmentKey(key), address: row.address, vnicId: row.vnicId, pod })
     return ok(podResult(request, { ...attachment, ifindex }, role))
   }
 
-  /** Makes room for an ADD: leftovers of the same attachment, and an older sandbox of the same pod. */
-  async #vacate(request: AddRequest): Promise<Result<void, CniError>> {
-    const { key, pod } = request
-    const same = this.#deps.journal.find(key)
+  // A disk that refuses the commit leaves nobody who knows of the address: the interface goes again, at once.
+  #commit(key: AttachmentKey, ifindex: number): HeldRow {
+    try {
+      return this.#deps.journal.commit(key, { ifindex })
+    } catch (error) {
+      this.#deps.node.socket.request([deleteLink(ifindex)])
+      this.#deps.journal.forget(key)
+      throw error
+    }
+  }
+
+  /** What is in the way of an ADD and gives way to it: leftovers of the same attachment, an older sandbox of the pod. */
+  #rivals({ key, pod, netns }: AddRequest): Result<readonly HeldRow[], CniError> {
+    const { journal } = this.#deps
+    const same = journal.find(key)
     if (same?.state === 'attached' && this.#hostLink(same) !== undefined) {
       return err(cniError('ATTACHMENT_EXISTS', `${formatAttachmentKey(key)} is attached already, with ${same.address}`))
-    }
-    if (same !== undefined) {
-      const released = await this.release(same)
-      if (!released.ok) return released
     }
     const name = hostIfname(key, pod)
     // The newest sandbox of a pod wins: its name is in use when the runtime has not torn the old one down yet. The
     // old one's DEL, whenever it comes, finds nothing of its own and takes nothing of the new one's.
-    const older = this.#deps.journal.all().find((row) => row.state !== 'cooling' && row.hostIfname === name)
-    if (older === undefined || older.state === 'cooling') return ok(undefined)
-    this.#deps.logger.warn('pod.replaced', { older: formatAttachmentKey(older.key), newer: formatAttachmentKey(key) })
-    return await this.release(older)
+    const older = journal
+      .all()
+      .filter((row) => row.state !== 'cooling')
+      .find((row) => row.hostIfname === name && row !== same)
+    if (older !== undefined && (older.key.containerId === key.containerId || older.netns === netns)) {
+      const holder = `${formatAttachmentKey(older.key)}, with ${older.address}`
+      return err(cniError('ATTACHMENT_EXISTS', `this sandbox is attached already as ${holder}`))
+    }
+    return ok([same, older].filter((row) => row !== undefined))
+  }
+
+  /** Whether an ADD would succeed once its rivals have gone; their addresses will be cooling then, not free. */
+  #foresee({ key, netns: path, requestedIp }: AddRequest, netns: Fd): Result<void, CniError> {
+    const { strategy } = this.#deps
+    const allocated = allocate(this.pool(), { strategy, ...(requestedIp !== undefined && { requestedIp }) })
+    if (!allocated.ok) return err(allocationRefused(allocated.error))
+    using pod = withNetns(netns, () => new NetlinkSocket())
+    const { ifname } = key
+    if (!pod.get(getLink({ name: ifname }), decodeLink).ok) return ok(undefined)
+    return err(attachRefused({ kind: 'pod-name-taken', ifname }, { key, netns: path }))
   }
 
   #hostLink(row: HeldRow): Link | undefined {
-    const present = this.#deps.node.socket.get(getLink({ name: row.hostIfname }), decodeLink)
+    const which = row.ifindex === null ? { name: row.hostIfname } : { ifindex: row.ifindex }
+    const present = this.#deps.node.socket.get(getLink(which), decodeLink)
     return present.ok ? findHostLink(row, [present.value]) : undefined
   }
 

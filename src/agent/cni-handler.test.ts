@@ -3,6 +3,7 @@ import { err } from '../base/result.ts'
 import { cniError } from '../cni/errors.ts'
 import { snapshot } from '../datapath/netns.fixture.ts'
 import { AgentBench, errorOf } from './agent-bench.fixture.ts'
+import type { HeldRow } from '../ipam/journal-row.ts'
 import { Attachments } from './attachments.ts'
 
 let bench: AgentBench
@@ -53,33 +54,39 @@ describe('handleInvocation', () => {
   })
 
   it('answers an exception with error 199, and logs it with its stack', async () => {
-    const pod = bench.makePod()
-    const before = [snapshot(bench.node), snapshot(pod)]
-    bench.journal[Symbol.dispose]()
-    const answered = errorOf(await bench.call('ADD', { container: 'a', netns: pod.path }))
-    expect(answered?.code).toBe(199)
-    expect(answered?.msg).toMatch(/database/)
-    const [failed] = bench.log.filter(({ event }) => event === 'cni.failed')
+    class Broken extends Attachments {
+      override add(): ReturnType<Attachments['add']> {
+        return Promise.reject(new Error('database or disk is full'))
+      }
+    }
+    await using broken = new AgentBench((deps) => new Broken(deps))
+    const answered = await broken.call('ADD', { container: 'a', netns: broken.makePod().path })
+    expect(errorOf(answered)).toEqual({ code: 199, msg: 'database or disk is full' })
+    const [failed] = broken.log.filter(({ event }) => event === 'cni.failed')
     expect(failed?.fields).toMatchObject({ command: 'ADD', error: expect.any(Error) as Error })
-    expect([snapshot(bench.node), snapshot(pod)]).toEqual(before)
-    bench = new AgentBench()
+    // The gate is free for the next one.
+    expect(await broken.call('DEL', { container: 'a' })).toEqual({ exitCode: 0, stdout: '' })
   })
 })
 
 describe('ADD', () => {
-  it('that the kernel refuses leaves nothing behind, not even its address', async () => {
+  it('is served for a container id that does not fit the alias of 255 bytes', async () => {
     const pod = bench.makePod()
-    const before = [snapshot(bench.node), snapshot(pod)]
-    // The interface's alias tells the attachment, and has at most 255 bytes.
-    const refused = await bench.call('ADD', { container: 'c'.repeat(250), netns: pod.path })
-    expect(errorOf(refused)).toMatchObject({
-      code: 104,
-      msg: expect.stringMatching(/^configuring interface 65536: /) as string,
-    })
-    expect([snapshot(bench.node), snapshot(pod)]).toEqual(before)
-    expect(bench.journal.all()).toEqual([])
-    const added = await bench.call('ADD', { container: 'a', netns: pod.path })
-    expect(added.stdout).toContain('10.0.4.9/32')
+    const container = 'c'.repeat(250)
+    const before = snapshot(bench.node)
+    expect((await bench.call('ADD', { container, netns: pod.path })).stdout).toContain('10.0.4.9/32')
+    expect(await bench.call('DEL', { container, netns: pod.path })).toEqual({ exitCode: 0, stdout: '' })
+    expect(snapshot(bench.node)).toEqual(before)
+  })
+
+  it('that is bound to fail takes nothing from an older sandbox of the pod', async () => {
+    const [older, newer] = [bench.makePod(), bench.makePod()]
+    const args = 'K8S_POD_NAMESPACE=default;K8S_POD_NAME=x'
+    await bench.call('ADD', { container: 'older', netns: older.path, args })
+    const refused = await bench.call('ADD', { container: 'newer', netns: newer.path, args: `${args};IP=10.9.9.9` })
+    expect(errorOf(refused)).toMatchObject({ code: 101 })
+    expect(bench.held()).toEqual(['older 10.0.4.9 attached'])
+    expect(bench.podLinks()).toHaveLength(1)
   })
 
   it('for what is attached already changes nothing', async () => {
@@ -181,8 +188,8 @@ describe('GC', () => {
 
   it('goes on past what it cannot delete, and tells of it at the end', async () => {
     class Stubborn extends Attachments {
-      override del(request: Parameters<Attachments['del']>[0]): ReturnType<Attachments['del']> {
-        if (request.key.containerId !== 'a') return super.del(request)
+      override releaseUnchanged(row: HeldRow): ReturnType<Attachments['releaseUnchanged']> {
+        if (row.key.containerId !== 'a') return super.releaseUnchanged(row)
         return Promise.resolve(err(cniError('KERNEL_REFUSED', 'not today')))
       }
     }

@@ -59,8 +59,18 @@ async function answer(request: CniRequest, deps: CniHandlerDependencies): Promis
   } catch (error) {
     // A bug, or a disk or kernel that refuses what it never refuses: said once here, with everything known of it.
     deps.logger.error('cni.failed', { command: request.command, error })
-    return err(cniError('INTERNAL', error instanceof Error ? error.message : String(error)))
+    return err(
+      cniError(
+        isDiskFailure(error) ? 'IO_FAILURE' : 'INTERNAL',
+        error instanceof Error ? error.message : String(error),
+      ),
+    )
   }
+}
+
+/** The journal's disk is full, read-only or broken: nothing that a bug report would help (node:sqlite's error code). */
+function isDiskFailure(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_SQLITE_ERROR'
 }
 
 async function dispatch(request: CniRequest, deps: CniHandlerDependencies): Promise<Result<string, CniError>> {
@@ -89,9 +99,10 @@ async function collectGarbage(
   { attachments, gate }: CniHandlerDependencies,
 ): Promise<Result<void, CniError>> {
   const failures: string[] = []
-  for (const key of attachments.garbage(request)) {
-    const deleted = await gate.run(formatAttachmentKey(key), () => attachments.del({ key }))
-    if (!deleted.ok) failures.push(`${formatAttachmentKey(key)}: ${deleted.error.msg}`)
+  for (const row of attachments.garbage(request)) {
+    const attachment = formatAttachmentKey(row.key)
+    const released = await gate.run(attachment, () => attachments.releaseUnchanged(row))
+    if (!released.ok) failures.push(`${attachment}: ${released.error.msg}`)
   }
   return failures.length === 0 ? ok(undefined) : err(cniError('KERNEL_REFUSED', failures.join('; ')))
 }

@@ -22,12 +22,12 @@ export async function installPlugin(paths: AgentPaths, logger: Logger): Promise<
   logger.info('install.executable', { directory: cniBinDirectory, outcome })
 }
 
-/** Tells the container runtime that this node serves pods: only now does kubelet report it Ready. */
+/** Repeating it is cheap. Tells the container runtime that this node serves pods: only now does kubelet report it Ready. */
 export async function announcePlugin(paths: AgentPaths, logger: Logger): Promise<void> {
   const { cniBinDirectory, cniConfDirectory } = paths
   const portmap = existsSync(join(cniBinDirectory, 'portmap'))
   const outcome = await installConflist(cniConfDirectory, ourConflist({ portmap }))
-  logger.info('install.conflist', { directory: cniConfDirectory, ...outcome })
+  if (outcome.kind !== 'unchanged') logger.info('install.conflist', { directory: cniConfDirectory, ...outcome })
 }
 
 /** Takes the plugin off the node. Running pods keep their network until they end; nobody serves their DELs. */

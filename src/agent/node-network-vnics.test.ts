@@ -17,7 +17,9 @@ describe('NodeNetwork, when VNICs come and go', () => {
     using node = new TestNode()
     node.network.setVnics([primary, podVnic])
     expect(node.network.problems).toEqual(['VNIC pods: no interface has MAC 02:00:17:00:00:02'])
-    expect(sourceRules(node)).toEqual([])
+    // Until then its pods, had it any, must not send by another VNIC.
+    expect(sourceRules(node)).toEqual(['1536:	from 10.0.4.0/24 lookup 29999 proto 118'])
+    expect(node.netns.ipLines('route show table 29999')).toEqual(['unreachable default proto 118'])
     node.plug(podVnic)
     await until(() => node.network.problems, [])
     expect(sourceRules(node)).toEqual(['1536:	from 10.0.4.0/24 lookup 30011 proto 118'])
@@ -37,7 +39,7 @@ describe('NodeNetwork, when VNICs come and go', () => {
     await until(() => node.network.problems, [])
   })
 
-  it('names a VNIC that was detached, and takes its rules away', async () => {
+  it('names a VNIC that was detached, and lets nothing from its addresses out', async () => {
     using node = new TestNode()
     node.plug(podVnic)
     node.plug(otherVnic)
@@ -45,7 +47,10 @@ describe('NodeNetwork, when VNICs come and go', () => {
     expect(sourceRules(node)).toHaveLength(2)
     node.netns.ip('link del ens6')
     await until(() => node.network.problems, ['VNIC more: no interface has MAC 02:00:17:00:00:03'])
-    expect(sourceRules(node)).toEqual(['1536:	from 10.0.4.0/24 lookup 30011 proto 118'])
+    expect(sourceRules(node)).toEqual([
+      '1536:	from 10.0.4.0/25 lookup 30011 proto 118',
+      '1536:	from 10.0.4.128/25 lookup 29999 proto 118',
+    ])
     expect(node.netns.ipLines('route show table all').filter((line) => line.includes('30012'))).toEqual([])
   })
 

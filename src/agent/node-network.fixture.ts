@@ -34,16 +34,20 @@ const interfaces = new Map([
 ])
 
 export class TestNode implements Disposable {
-  readonly netns = new TestNetns()
-  readonly podNetns = new TestNetns()
+  readonly netns: TestNetns
+  readonly podNetns: TestNetns
   /** What the network was told that there are. */
   readonly pods: PodAttachment[] = []
   readonly spared = new Set<number>()
   readonly log: { readonly event: string; readonly fields: LogFields }[] = []
   readonly network: NodeNetwork
+  readonly #scope: DisposableStack
 
   /** Checks in full once an hour unless told otherwise: whatever is repaired was noticed. */
   constructor(options: Partial<NodeNetworkOptions> = {}, tenants: Partial<NodeTenants> = {}) {
+    using scope = new DisposableStack()
+    this.netns = scope.use(new TestNetns())
+    this.podNetns = scope.use(new TestNetns())
     this.plug(primary)
     this.netns.ip('link set lo up')
     this.netns.ip('link set ens3 up')
@@ -55,7 +59,8 @@ export class TestNode implements Disposable {
       ...tenants,
     }
     const settings = { mtuBytes: 9000, fullCheckIntervalMs: 3_600_000, clock: systemClock, logger: this.#logger() }
-    this.network = withNetns(this.netns.fd, () => new NodeNetwork(all, { ...settings, ...options }))
+    this.network = scope.use(withNetns(this.netns.fd, () => new NodeNetwork(all, { ...settings, ...options })))
+    this.#scope = scope.move()
   }
 
   /** The VNIC's interface appears, as attaching the VNIC makes it. */
@@ -99,9 +104,7 @@ export class TestNode implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.network[Symbol.dispose]()
-    this.podNetns[Symbol.dispose]()
-    this.netns[Symbol.dispose]()
+    this.#scope.dispose()
   }
 
   #knobs(name: string): readonly string[] {

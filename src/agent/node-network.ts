@@ -87,7 +87,7 @@ export class NodeNetwork implements Disposable {
     const startMs = clock.monotonicMs()
     const state = observe(this.socket)
     this.#view = viewNode(this.#vnics, state)
-    this.#vnicPlan = planVnics(this.#view.located, mtuBytes)
+    this.#vnicPlan = planVnics(this.#view.located, mtuBytes, this.#view.missing)
     const pods = this.#tenants.attachedPods(state, this.#view)
     const spared = this.#tenants.sparedInterfaces()
     const sparedRoutes = { ...emptyPlan, routes: state.routes.filter(({ ifindex }) => spared.has(ifindex)) }
@@ -147,7 +147,7 @@ export class NodeNetwork implements Disposable {
       case 'address.deleted':
         return this.#view.located.some(({ link }) => link.ifindex === change.address.ifindex)
       case 'link.set':
-        return this.#vnics.some(({ mac }) => mac === change.link.mac) || this.#isPodSetDown(change.link)
+        return this.#isVnic(change.link) || this.#isPodSetDown(change.link)
       case 'link.deleted':
         return this.#view.located.some(({ link }) => link.ifindex === change.link.ifindex)
       // Additions by others never take anything of ours away; a replaced route of ours is found by the full check.
@@ -155,6 +155,13 @@ export class NodeNetwork implements Disposable {
       case 'route.set':
         return false
     }
+  }
+
+  // By its MAC, or by its index when it has got another MAC.
+  #isVnic({ mac, ifindex }: Link): boolean {
+    return (
+      this.#vnics.some((vnic) => vnic.mac === mac) || this.#view.located.some(({ link }) => link.ifindex === ifindex)
+    )
   }
 
   // An interface on its way out goes down first: that one is not to be set up again.

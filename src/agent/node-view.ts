@@ -10,9 +10,16 @@ export interface NodeView {
   readonly missing: readonly Vnic[]
   /** The node's own address, which it uses towards its pods. */
   readonly nodeAddress: Ipv4 | undefined
+  /** Of all the node's interfaces. */
+  readonly localAddresses: ReadonlySet<Ipv4>
 }
 
-export const unseenNode: NodeView = { located: [], missing: [], nodeAddress: undefined }
+export const unseenNode: NodeView = {
+  located: [],
+  missing: [],
+  nodeAddress: undefined,
+  localAddresses: new Set(),
+}
 
 export function viewNode(vnics: readonly Vnic[], state: Pick<NetnsState, 'links' | 'addresses'>): NodeView {
   const located: LocatedVnic[] = []
@@ -20,9 +27,10 @@ export function viewNode(vnics: readonly Vnic[], state: Pick<NetnsState, 'links'
   for (const vnic of vnics) {
     const link = locateVnic(vnic, state.links)
     if (link === undefined) missing.push(vnic)
-    else located.push({ vnic, link })
+    else located.push({ vnic, link, localAddresses: addressesOf(state, (ifindex) => ifindex === link.ifindex) })
   }
-  return { located, missing, nodeAddress: nodeAddress(located, state) }
+  const localAddresses = new Set(addressesOf(state, () => true))
+  return { located, missing, nodeAddress: nodeAddress(located, state), localAddresses }
 }
 
 function nodeAddress(located: readonly LocatedVnic[], state: Pick<NetnsState, 'addresses'>): Ipv4 | undefined {
@@ -33,4 +41,11 @@ function nodeAddress(located: readonly LocatedVnic[], state: Pick<NetnsState, 'a
     .map(({ cidr }) => cidr.address)
     .filter(isIpv4)
   return own.find((address) => address === primary.vnic.primaryAddress) ?? own[0]
+}
+
+function addressesOf(state: Pick<NetnsState, 'addresses'>, belongs: (ifindex: number) => boolean): readonly Ipv4[] {
+  return state.addresses
+    .filter(({ ifindex }) => belongs(ifindex))
+    .map(({ cidr }) => cidr.address)
+    .filter(isIpv4)
 }

@@ -17,6 +17,8 @@ import {
 import type { Invocation } from '../cni/invocation.ts'
 import type { CniAnswer } from './cni-handler.ts'
 
+const idleTimeoutMs = 10_000
+
 export interface AgentService {
   invoke(invocation: Invocation): Promise<CniAnswer>
   /** A JSON question of vcnctl, and its JSON answer. */
@@ -73,12 +75,16 @@ export class AgentServer implements AsyncDisposable {
     const reader = new FrameReader(requestFormat)
     this.#listening.add(socket)
     socket.on('close', () => this.#listening.delete(socket))
+    // For the request to come, and for the answer to be read; not for the work between the two.
+    socket.setTimeout(idleTimeoutMs)
+    socket.on('timeout', () => socket.destroy())
     // A runtime that is killed leaves a reset connection: its request goes on, its DEL will follow.
     socket.on('error', (error) => this.#logger.debug('socket.error', { error: error.message }))
     socket.on('data', (chunk) => {
       const read = reader.push(chunk)
       if (read === 'more' || !this.#listening.delete(socket)) return
       socket.pause()
+      socket.setTimeout(0)
       void this.#respond(socket, read)
     })
   }
@@ -86,6 +92,7 @@ export class AgentServer implements AsyncDisposable {
   async #respond(socket: Socket, read: Result<RequestFrame, FrameError>): Promise<void> {
     const answer = read.ok ? await this.#answerOrComplain(read.value) : refuse(formatFrameError(read.error))
     if (socket.destroyed) return
+    socket.setTimeout(idleTimeoutMs)
     socket.end(answer)
     // Whatever the client does: it may keep its side open, or go on sending.
     socket.destroySoon()

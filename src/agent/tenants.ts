@@ -66,11 +66,14 @@ export class Tenants implements NodeTenants {
     return steps.flatMap((step) => this.#carryOut(step, view))
   }
 
-  /** Attachments whose interface and namespace are both gone: nobody will send a DEL that we would miss. */
+  /**
+   * Attachments whose interface and namespace are both gone, and those whose ADD or DEL ended in an exception: a DEL that
+   * we would miss may never come. The caller sees to it that no request of theirs is under way.
+   */
   abandoned(state: NetnsState): readonly HeldRow[] {
     const { journal, bootId, clock } = this.#options
     return planAdoption({ rows: journal.all(), state, bootId, nowMs: clock.nowMs(), netnsExists: existsSync }).flatMap(
-      (step) => (step.kind === 'release' ? [step.row] : []),
+      (step) => (step.kind === 'release' || step.kind === 'undo' ? [step.row] : []),
     )
   }
 

@@ -1,6 +1,8 @@
 import { constants } from 'node:os'
 
-/** SIGINT or SIGTERM came; work that was begun has been taken back when this reaches the entry. */
+const endings = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+/** SIGINT, SIGTERM or SIGHUP came; work that was begun has been taken back when this reaches the entry. */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted'
   readonly exitCode: number
@@ -12,21 +14,23 @@ export class Interrupted extends Error {
 }
 
 /**
- * Runs work that SIGINT and SIGTERM abort instead of ending the process at once, so that it can clean up after itself;
- * so does a reader that has closed our output. Then the exit code is the shell's for that signal.
+ * Runs work that SIGINT, SIGTERM and SIGHUP (a closed terminal) abort instead of ending the process at once, so that it
+ * can clean up after itself; so does a reader that has closed our output. Then the exit code is the shell's for that signal.
  */
 export async function interruptible(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
   const controller = new AbortController()
   const abort = (signal: NodeJS.Signals): void => {
     if (controller.signal.aborted) return
-    process.stderr.write(`\n${signal}: cleaning up …\n`)
     controller.abort(new Interrupted(signal))
+    process.stderr.write(`\n${signal}: cleaning up …\n`)
   }
-  process.on('SIGINT', abort).on('SIGTERM', abort)
+  for (const signal of endings) process.on(signal, abort)
   // Stays: what is printed while cleaning up fails the same way, and an error nobody listens to ends the process.
-  process.stdout.on('error', () => {
-    abort('SIGPIPE')
-  })
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', () => {
+      abort('SIGPIPE')
+    })
+  }
   try {
     await work(controller.signal)
   } catch (error) {
@@ -35,6 +39,6 @@ export async function interruptible(work: (signal: AbortSignal) => Promise<void>
     if (!(reason instanceof Interrupted)) throw error
     process.exitCode = reason.exitCode
   } finally {
-    process.off('SIGINT', abort).off('SIGTERM', abort)
+    for (const signal of endings) process.off(signal, abort)
   }
 }

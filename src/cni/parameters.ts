@@ -74,7 +74,8 @@ export function identifierProblem(value: string): string | undefined {
 function interfaceNameProblem(name: string): string | undefined {
   if (Buffer.byteLength(name) > 15) return 'is longer than 15 bytes'
   if (name === '.' || name === '..') return 'is not an interface name'
-  if (/[/:\s]/.test(name)) return 'must not contain "/", ":" or white space'
+  // eslint-disable-next-line no-control-regex -- they are what is looked for
+  if (/[/:\s\u0000-\u001f\u007f]/.test(name)) return 'must not contain "/", ":", white space or control characters'
   // "eth%d" is a pattern to the kernel, which would pick a name of its own (net/core/dev.c, dev_get_valid_name).
   return name.includes('%') ? 'must not contain "%"' : undefined
 }

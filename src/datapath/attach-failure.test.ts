@@ -46,10 +46,6 @@ const cases: Readonly<Record<string, Case>> = {
       'setting route 10.0.4.9/32 through interface 70000 in table 20000: EINVAL; ' +
       'setting route 10.0.4.9/32 through interface 70000 in table 254: EINVAL',
   },
-  'the kernel refuses the alias': {
-    change: { key: { ...attachment.key, containerId: 'c'.repeat(250) } },
-    failure: 'configuring interface 70000: ERANGE',
-  },
 }
 
 function describeFailure(failure: AttachFailure): string {

@@ -22,6 +22,9 @@ export function furtherInterfaceTable(ifindex: number): number {
   return 30_000 + ifindex
 }
 
+/** Nothing leaves by it: for the addresses of VNICs that have no interface on the node. */
+export const missingVnicTable = 29_999
+
 /** A VNIC's table. The interface index alone would reach 253–255, the kernel's own tables. */
 export function vnicTable(ifindex: number): number {
   return 30_000 + ifindex

@@ -17,14 +17,22 @@ vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 })
 
 export type IpObject = Readonly<Record<string, unknown>>
 
-/** A namespace with a unique name, gone at the end of its `using` scope. */
+/** A namespace with a unique name, gone at the end of its `using` scope, and at the latest with the process. */
 export class TestNetns implements Disposable {
+  static readonly #names = new Set<string>()
+  static {
+    process.on('exit', () => {
+      for (const name of this.#names) removeNamedNetns(name)
+    })
+  }
+
   readonly name = `vt-${randomBytes(6).toString('hex')}`
   readonly path: string
   readonly fd: Fd
   readonly socket: NetlinkSocket
 
   constructor() {
+    TestNetns.#names.add(this.name)
     this.path = createNamedNetns(this.name)
     try {
       this.fd = unwrap(openNetns(this.path))
@@ -93,6 +101,7 @@ export class TestNetns implements Disposable {
     this.socket[Symbol.dispose]()
     this.fd[Symbol.dispose]()
     removeNamedNetns(this.name)
+    TestNetns.#names.delete(this.name)
   }
 }
 

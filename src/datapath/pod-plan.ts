@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { type AttachmentKey, formatAttachmentKey } from '../base/attachment.ts'
 import { hostCidr } from '../base/cidr.ts'
 import type { Ipv4 } from '../base/ip.ts'
@@ -118,10 +119,15 @@ function podRoutes(ifindex: number, table: number): readonly Route[] {
 }
 
 const aliasPrefix = 'vcn-cni '
+/** IFALIASZ less the closing zero (linux/if.h). A key is ASCII. */
+const maxAliasBytes = 255
 
 /** `ip link` shows whose interface it is, and a lost journal can be read back from the kernel. At most 255 bytes. */
 export function linkAlias(key: AttachmentKey): string {
-  return aliasPrefix + formatAttachmentKey(key)
+  const text = formatAttachmentKey(key)
+  if (aliasPrefix.length + text.length <= maxAliasBytes) return aliasPrefix + text
+  // Cannot be read back: with the journal lost, the address of such an interface is quarantined, not adopted.
+  return `${aliasPrefix}~${createHash('sha1').update(text).digest('hex')}`
 }
 
 export function keyFromAlias(alias: string): AttachmentKey | undefined {

@@ -1,4 +1,4 @@
-import { type Ipv4Cidr, formatCidr, hostCidr, parseIpv4Cidr } from '../base/cidr.ts'
+import { cidrContains, type Ipv4Cidr, formatCidr, hostCidr, parseIpv4Cidr } from '../base/cidr.ts'
 import type { Ipv4 } from '../base/ip.ts'
 import { unwrap } from '../base/result.ts'
 import type { Vnic } from '../base/vnic.ts'
@@ -6,6 +6,7 @@ import type { Link } from '../linux/netlink/link.ts'
 import type { Route } from '../linux/netlink/route.ts'
 import type { Rule } from '../linux/netlink/rule.ts'
 import {
+  missingVnicTable,
   podRulePriority,
   podTable,
   routingProtocol,
@@ -21,6 +22,8 @@ import { mergePlans, type NetnsPlan } from './state.ts'
 export interface LocatedVnic {
   readonly vnic: Vnic
   readonly link: Link
+  /** Configured on the interface, whoever did it. */
+  readonly localAddresses?: readonly Ipv4[]
 }
 
 const anywhere = unwrap(parseIpv4Cidr('0.0.0.0/0'))
@@ -32,8 +35,11 @@ export function locateVnic(vnic: Vnic, links: readonly Link[]): Link | undefined
   return candidates.find((link) => link.kind === undefined) ?? candidates.toSorted((a, b) => a.ifindex - b.ifindex)[0]
 }
 
-/** Interfaces, tables and rules of the node's VNICs; the number of rules depends on the VNICs alone, never on pods. */
-export function planVnics(vnics: readonly LocatedVnic[], mtuBytes: number): NetnsPlan {
+/**
+ * Interfaces, tables and rules of the node's VNICs; the number of rules depends on the VNICs alone, never on pods.
+ * `missing`: VNICs without an interface, whose pods must not send by another one.
+ */
+export function planVnics(vnics: readonly LocatedVnic[], mtuBytes: number, missing: readonly Vnic[] = []): NetnsPlan {
   const podRule: Rule = { family: 4, priority: podRulePriority, table: podTable, protocol: routingProtocol }
   return mergePlans([
     ...vnics.map((located) => (located.vnic.isPrimary ? planPrimary(located) : planSecondary(located, mtuBytes))),
@@ -41,8 +47,11 @@ export function planVnics(vnics: readonly LocatedVnic[], mtuBytes: number): Netn
       links: [],
       addresses: [],
       neighbours: [],
-      routes: vnics.flatMap(({ vnic }) => vnic.addresses.map(unusedAddress)),
-      rules: [podRule, ...planSourceRules(vnics)],
+      routes: [
+        ...vnics.flatMap(({ vnic }) => vnic.addresses.map(unusedAddress)),
+        ...(missing.some(({ isPrimary }) => !isPrimary) ? [noWayOut] : []),
+      ],
+      rules: [podRule, ...planSourceRules(vnics, missing)],
     },
   ])
 }
@@ -89,26 +98,52 @@ function unusedAddress(address: Ipv4): Route {
   }
 }
 
-function planSourceRules(vnics: readonly LocatedVnic[]): readonly Rule[] {
-  const subnets = new Map<string, Ipv4Cidr>(vnics.map(({ vnic }) => [formatCidr(vnic.subnetCidr), vnic.subnetCidr]))
+const noWayOut: Route = {
+  type: 'unreachable',
+  table: missingVnicTable,
+  destination: anywhere,
+  ifindex: 0,
+  scope: 'global',
+  protocol: routingProtocol,
+}
+
+/** Where packets from a VNIC's addresses are looked up. */
+interface SourceOwner {
+  readonly vnic: Vnic
+  readonly table: number
+  readonly localAddresses: readonly Ipv4[]
+}
+
+function planSourceRules(located: readonly LocatedVnic[], missing: readonly Vnic[]): readonly Rule[] {
+  const owners: readonly SourceOwner[] = [
+    ...located.map(({ vnic, link, localAddresses = [] }) => ({ vnic, table: vnicTable(link.ifindex), localAddresses })),
+    ...missing.map((vnic) => ({ vnic, table: missingVnicTable, localAddresses: [] })),
+  ]
+  const listed = new Set(owners.flatMap(({ vnic }) => listedAddresses(vnic)))
+  const subnets = new Map<string, Ipv4Cidr>(owners.map(({ vnic }) => [formatCidr(vnic.subnetCidr), vnic.subnetCidr]))
   return [...subnets].flatMap(([name, subnet]) => {
-    const owned = vnics.filter(({ vnic }) => formatCidr(vnic.subnetCidr) === name).flatMap(ownedAddresses)
+    const owned = owners
+      .filter(({ vnic }) => formatCidr(vnic.subnetCidr) === name)
+      .flatMap((owner) => ownedAddresses(owner, listed))
     return separatePrefixes(subnet, owned)
       .filter(({ owner }) => !owner.vnic.isPrimary)
       .map(({ prefix, owner }) => ({
         family: 4 as const,
         priority: vnicRulePriority,
         from: prefix,
-        table: vnicTable(owner.link.ifindex),
+        table: owner.table,
         protocol: routingProtocol,
       }))
   })
 }
 
-function ownedAddresses(owner: LocatedVnic): readonly OwnedAddress<LocatedVnic>[] {
-  const { primaryAddress, addresses } = owner.vnic
-  return [...(primaryAddress === undefined ? [] : [primaryAddress]), ...addresses].map((address) => ({
-    address,
-    owner,
-  }))
+/** What is listed for the VNIC, and what is configured on it without being listed anywhere. */
+function ownedAddresses(owner: SourceOwner, listed: ReadonlySet<Ipv4>): readonly OwnedAddress<SourceOwner>[] {
+  const { vnic, localAddresses } = owner
+  const others = localAddresses.filter((address) => !listed.has(address) && cidrContains(vnic.subnetCidr, address))
+  return [...listedAddresses(vnic), ...others].map((address) => ({ address, owner }))
+}
+
+function listedAddresses({ primaryAddress, addresses }: Vnic): readonly Ipv4[] {
+  return [...(primaryAddress === undefined ? [] : [primaryAddress]), ...addresses]
 }

@@ -1,6 +1,7 @@
 import type { Ipv4 } from '../../base/ip.ts'
 import type { Fabric } from '../../lab/fabric.ts'
 import type { LabState, LabVnic } from '../../lab/lab-state.ts'
+import { CliError } from '../cli-error.ts'
 import type { Screen } from './screen.ts'
 
 /** What every part of the demo works with. */
@@ -54,7 +55,7 @@ export function examplePods(pods: readonly DemoPod[]): { from: DemoPod; sameNode
   const sameNode = pods.find((pod) => pod !== from && pod.node === from?.node)
   const otherNode = pods.find((pod) => pod.node !== from?.node)
   if (from === undefined || sameNode === undefined || otherNode === undefined) {
-    throw new Error('the demo needs two pods on one node and a third on another')
+    throw new CliError('the demo needs two pods on one node and a third on another')
   }
   return { from, sameNode, otherNode }
 }

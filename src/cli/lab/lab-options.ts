@@ -25,7 +25,9 @@ export function openLab(name: string): LabState {
   requireRoot()
   const lab = readLabState(name)
   if (lab.ok) return lab.value
-  throw new CliError(`${lab.error}; build one by: vcnctl lab up --name ${name}`)
+  throw new CliError(
+    `${lab.error}; build one by: vcnctl lab up --name ${name}, after vcnctl lab down --name ${name} if there are remains`,
+  )
 }
 
 export function requireRoot(): void {
