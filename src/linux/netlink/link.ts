@@ -26,6 +26,8 @@ const IFLA_STATS64 = 23
 const IFLA_AF_SPEC = 26
 const IFLA_NET_NS_FD = 28
 const IFLA_EXT_MASK = 29
+const IFLA_NUM_TX_QUEUES = 31
+const IFLA_NUM_RX_QUEUES = 32
 const IFLA_INFO_KIND = 1
 const IFLA_INFO_DATA = 2
 const VETH_INFO_PEER = 1
@@ -187,6 +189,9 @@ function ifinfomsg(fields: { readonly ifindex?: number; readonly up?: boolean })
 
 function vethEndAttributes(writer: BodyWriter, end: VethEnd): void {
   writer.text(IFLA_IFNAME, end.name).u32(IFLA_MTU, end.mtuBytes).attribute(IFLA_ADDRESS, macToBytes(end.mac))
+  // One queue from the start: left to itself veth makes one for each possible CPU and shrinks to one at once, waiting for
+  // the network's readers at both ends. Creation takes half the time this way (370–410 against 180–195 µs).
+  writer.u32(IFLA_NUM_TX_QUEUES, 1).u32(IFLA_NUM_RX_QUEUES, 1)
   if (end.netnsFd !== undefined) writer.u32(IFLA_NET_NS_FD, end.netnsFd)
 }
 

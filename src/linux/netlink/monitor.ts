@@ -83,30 +83,34 @@ export class NetlinkMonitor implements Disposable {
 
   #readNext(): void {
     read(this.#fd.number, this.#buffer, 0, this.#buffer.length, null, (error, length) => {
-      if (error === null) this.#deliver(length)
-      else if (error.code === 'ENOBUFS') this.#recover()
+      if (error === null) this.#drain(length)
+      else if (error.code === 'ENOBUFS') this.#drain('lost')
       else if (error.code !== 'EINTR') throw error
       if (this.#stopped) this.#fd.closeLater()
       else this.#readNext()
     })
   }
 
-  // After an overflow the kernel drops everything, without a further word, until the queue has been empty once
-  // (net/netlink/af_netlink.c, netlink_overrun and netlink_rcv_wake): "look at everything" only holds from then on.
-  #recover(): void {
-    for (let length = this.#receiveNow(); length !== undefined; length = this.#receiveNow()) this.#deliver(length)
-    if (!this.#stopped) this.#onChange({ kind: 'lost' })
+  // Notifications come in bursts: what is there already needs no turn of a pool's thread. And after an overflow the kernel
+  // drops everything, without a further word, until the queue has been empty once (net/netlink/af_netlink.c,
+  // netlink_overrun and netlink_rcv_wake): "look at everything" only holds from then on.
+  #drain(first: number | 'lost'): void {
+    let lost = false
+    for (let received: number | 'lost' | undefined = first; received !== undefined; received = this.#receiveNow()) {
+      if (received === 'lost') lost = true
+      else this.#deliver(received)
+    }
+    if (lost && !this.#stopped) this.#onChange({ kind: 'lost' })
   }
 
   /** Length of the next datagram that is there; undefined for none. */
-  #receiveNow(): number | undefined {
+  #receiveNow(): number | 'lost' | undefined {
     try {
       return libc.recv(this.#fd.number, this.#buffer, MSG_DONTWAIT)
     } catch (error) {
       if (!(error instanceof libc.SystemError)) throw error
       if (error.code === 'EAGAIN') return undefined
-      // The queue was empty and has overflowed again.
-      if (error.code === 'ENOBUFS') return 0
+      if (error.code === 'ENOBUFS') return 'lost'
       throw error
     }
   }

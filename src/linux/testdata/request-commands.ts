@@ -26,7 +26,7 @@ export interface RequestRow {
 export const requests: readonly RequestRow[] = [
   {
     command:
-      'ip link add oci0 index 701 mtu 9000 address 02:00:17:00:00:01 type veth peer name eth0 index 702 mtu 9000 address 02:00:17:00:00:02 netns POD',
+      'ip link add oci0 index 701 mtu 9000 address 02:00:17:00:00:01 numtxqueues 1 numrxqueues 1 type veth peer name eth0 index 702 mtu 9000 address 02:00:17:00:00:02 netns POD numtxqueues 1 numrxqueues 1',
     messageType: messageTypes.newLink,
     operation: 'createVeth',
     arguments: [nodeEnd, podEnd],
