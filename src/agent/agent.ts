@@ -129,6 +129,8 @@ export class Agent implements AsyncDisposable {
     const server = await AgentServer.listen(paths.socketPath, service, logger)
     if (!server.ok) return server
     this.#server = server.value
+    // Those that came while the first ones were replayed: from here on the executable reaches us.
+    await this.#replayDeferredDels()
     await installPlugin(paths, logger)
     await this.#announceWhenReady()
     this.#housekeeping = setInterval(() => void this.#keepHouse(), config.fullCheckIntervalMs)

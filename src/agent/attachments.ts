@@ -115,9 +115,7 @@ export class Attachments {
     const link = this.#hostLink(row)
     const removed = link === undefined ? ok('absent') : await node.remover.remove(link)
     if (!removed.ok) return err(kernelRefused([removed.error]))
-    // Somebody else, such as housekeeping, may have finished the same release meanwhile.
-    if (journal.find(row.key)?.state !== 'deleting') return ok(undefined)
-    // The pod's new sandbox and the old one's DEL may both be at it (`#vacate`): whoever is first has released it.
+    // The pod's new sandbox (`#rivals`), the old one's DEL and housekeeping may be at it together: the first has done it.
     if (journal.find(row.key) !== releasing) return ok(undefined)
     journal.release(row.key, { nowMs: clock.nowMs(), cooldownMs })
     logger.info('pod.detached', { attachment: formatAttachmentKey(row.key), address: row.address, link: removed.value })

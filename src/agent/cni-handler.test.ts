@@ -89,6 +89,22 @@ describe('ADD', () => {
     expect(bench.podLinks()).toHaveLength(1)
   })
 
+  it('that the disk refuses in the end leaves nothing behind, and is answered with error 199', async () => {
+    const pod = bench.makePod()
+    pod.ip('link set lo up')
+    const before = [snapshot(bench.node), snapshot(pod)]
+    const commit = (): never => {
+      throw new Error('database or disk is full')
+    }
+    Object.defineProperty(bench.journal, 'commit', { value: commit, configurable: true })
+    const refused = await bench.call('ADD', { container: 'a', netns: pod.path })
+    expect(errorOf(refused)).toEqual({ code: 199, msg: 'database or disk is full' })
+    expect([snapshot(bench.node), snapshot(pod)]).toEqual(before)
+    expect(bench.held()).toEqual([])
+    Reflect.deleteProperty(bench.journal, 'commit')
+    expect((await bench.call('ADD', { container: 'a', netns: pod.path })).exitCode).toBe(0)
+  })
+
   it('for what is attached already changes nothing', async () => {
     const [pod, other] = [bench.makePod(), bench.makePod()]
     await bench.call('ADD', { container: 'a', netns: pod.path })
