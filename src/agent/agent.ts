@@ -11,6 +11,7 @@ import { parseRequest } from '../cni/request.ts'
 import { observe } from '../datapath/observe.ts'
 import { describeJournalOpenError } from '../ipam/journal-error.ts'
 import { Journal } from '../ipam/journal.ts'
+import { decodeLink, dumpLinks } from '../linux/netlink/link.ts'
 import { Attachments } from './attachments.ts'
 import { type CniAnswer, handleInvocation, warmUp } from './cni-handler.ts'
 import type { AgentConfig, AgentPaths } from './config.ts'
@@ -56,7 +57,7 @@ export class Agent implements AsyncDisposable {
     this.#tenants = new Tenants({ journal, bootId, clock, logger })
     this.#node = new NodeNetwork(this.#tenants, { mtuBytes, fullCheckIntervalMs, clock, logger })
     this.#gate = new RequestGate(maxConcurrentRequests)
-    const links = observe(this.#node.socket).links
+    const links = this.#node.socket.dump(dumpLinks(false), decodeLink)
     const highestIfindex = Math.max(0, ...links.map(({ ifindex }) => ifindex))
     this.#attachments = new Attachments({
       journal,

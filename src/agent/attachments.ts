@@ -11,7 +11,7 @@ import type { CniResult } from '../cni/result.ts'
 import { checkPod } from '../datapath/check.ts'
 import { hostIfname } from '../datapath/host-ifname.ts'
 import { planPod, type PodAttachment } from '../datapath/pod-plan.ts'
-import { allocate, type AllocationStrategy } from '../ipam/allocator.ts'
+import { allocate, type Allocation, type AllocationStrategy } from '../ipam/allocator.ts'
 import type { AddressPool } from '../ipam/address-pool.ts'
 import type { Journal } from '../ipam/journal.ts'
 import type { HeldRow } from '../ipam/journal-row.ts'
@@ -98,8 +98,7 @@ export class Attachments {
       validAttachments.map(({ containerId, ifname }) => formatAttachmentKey({ network, containerId, ifname })),
     )
     return this.#deps.journal
-      .all()
-      .filter((row) => row.state !== 'cooling')
+      .held()
       .filter(({ key }) => key.network === network && !valid.has(formatAttachmentKey(key)))
   }
 
@@ -134,11 +133,11 @@ export class Attachments {
 
   // Everything from here to the answer is synchronous: no other request and no repair sees a half-made attachment.
   #attach(request: AddRequest, netns: Fd): Result<CniResult, CniError> {
-    const { journal, strategy, logger, interfaces } = this.#deps
-    const { key, requestedIp, pod } = request
+    const { journal, logger, interfaces } = this.#deps
+    const { key, pod } = request
     const pool = this.pool()
-    const allocated = allocate(pool, { strategy, ...(requestedIp !== undefined && { requestedIp }) })
-    if (!allocated.ok) return err(allocationRefused(allocated.error))
+    const allocated = this.#allocate(request, pool)
+    if (!allocated.ok) return allocated
     const intended = journal.intend({
       ...allocated.value,
       key,
@@ -180,13 +179,10 @@ export class Attachments {
     if (same?.state === 'attached' && this.#hostLink(same) !== undefined) {
       return err(cniError('ATTACHMENT_EXISTS', `${formatAttachmentKey(key)} is attached already, with ${same.address}`))
     }
-    const name = hostIfname(key, pod)
     // The newest sandbox of a pod wins: its name is in use when the runtime has not torn the old one down yet. The
     // old one's DEL, whenever it comes, finds nothing of its own and takes nothing of the new one's.
-    const older = journal
-      .all()
-      .filter((row) => row.state !== 'cooling')
-      .find((row) => row.hostIfname === name && row !== same)
+    const named = journal.findByHostIfname(hostIfname(key, pod))
+    const older = named === same ? undefined : named
     if (older !== undefined && (older.key.containerId === key.containerId || older.netns === netns)) {
       const holder = `${formatAttachmentKey(older.key)}, with ${older.address}`
       return err(cniError('ATTACHMENT_EXISTS', `this sandbox is attached already as ${holder}`))
@@ -195,14 +191,19 @@ export class Attachments {
   }
 
   /** Whether an ADD would succeed once its rivals have gone; their addresses will be cooling then, not free. */
-  #foresee({ key, netns: path, requestedIp }: AddRequest, netns: Fd): Result<void, CniError> {
-    const { strategy } = this.#deps
-    const allocated = allocate(this.pool(), { strategy, ...(requestedIp !== undefined && { requestedIp }) })
-    if (!allocated.ok) return err(allocationRefused(allocated.error))
+  #foresee(request: AddRequest, netns: Fd): Result<void, CniError> {
+    const allocated = this.#allocate(request, this.pool())
+    if (!allocated.ok) return allocated
     using pod = withNetns(netns, () => new NetlinkSocket())
-    const { ifname } = key
+    const { ifname } = request.key
     if (!pod.get(getLink({ name: ifname }), decodeLink).ok) return ok(undefined)
-    return err(attachRefused({ kind: 'pod-name-taken', ifname }, { key, netns: path }))
+    return err(attachRefused({ kind: 'pod-name-taken', ifname }, request))
+  }
+
+  #allocate({ requestedIp }: AddRequest, pool: AddressPool): Result<Allocation, CniError> {
+    const { strategy } = this.#deps
+    const allocated = allocate(pool, { strategy, ...(requestedIp !== undefined && { requestedIp }) })
+    return allocated.ok ? allocated : err(allocationRefused(allocated.error))
   }
 
   #hostLink(row: HeldRow): Link | undefined {

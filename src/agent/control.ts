@@ -46,10 +46,15 @@ function describeStatus({ nodeName, node, journal, pool }: ControlSources): Agen
       quarantined: usages.get(vnic.id)?.quarantined ?? 0,
       free: usages.get(vnic.id)?.free ?? 0,
     })),
-    attachments: journal.all().flatMap((row) => {
-      if (row.state === 'cooling') return []
-      const { key, address, vnicId, hostIfname, ifindex, netns, pod, state } = row
-      return [{ ...key, address, vnicId, hostIfname, ifindex, netns, state, ...(pod !== undefined && { pod }) }]
-    }),
+    attachments: journal.held().map(({ key, address, vnicId, hostIfname, ifindex, netns, pod, state }) => ({
+      ...key,
+      address,
+      vnicId,
+      hostIfname,
+      ifindex,
+      netns,
+      state,
+      ...(pod !== undefined && { pod }),
+    })),
   }
 }

@@ -2,7 +2,7 @@ import { describe, expect, it, test } from 'vitest'
 import { cidrContains, type Ipv4Cidr } from '../base/cidr.ts'
 import { type Ipv4, ipv4FromNumber, ipv4ToNumber, isIpv4 } from '../base/ip.ts'
 import type { Vnic } from '../base/vnic.ts'
-import { vnicTable } from '../datapath/layout.ts'
+import { interfaceTable } from '../datapath/layout.ts'
 import { ip4 } from '../datapath/plan.fixture.ts'
 import { NetlinkMonitor, type NetworkChange } from '../linux/netlink/monitor.ts'
 import type { Rule } from '../linux/netlink/rule.ts'
@@ -117,7 +117,7 @@ describe('NodeNetwork, while addresses move between VNICs', () => {
     { ...otherVnic, addresses: pool.filter((_, index) => !isFirst(index)) },
   ]
   const ownerTable = (vnics: readonly Vnic[], address: Ipv4): number =>
-    vnicTable(vnics[1]?.addresses.includes(address) ? 11 : 12)
+    interfaceTable(vnics[1]?.addresses.includes(address) ? 11 : 12)
 
   const divisions: Readonly<Record<string, readonly Vnic[]>> = {
     halves: vnicsWith((index) => index < 30),

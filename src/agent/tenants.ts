@@ -45,7 +45,7 @@ export class Tenants implements NodeTenants {
       if (!state.links.some(({ ifindex, name }) => ifindex === link.ifindex && name === link.name))
         this.#quarantined.delete(address)
     }
-    return this.#options.journal.all().flatMap((row) => {
+    return this.#options.journal.held().flatMap((row) => {
       if (row.state !== 'attached') return []
       const link = findHostLink(row, state.links)
       if (link === undefined) {
@@ -61,9 +61,7 @@ export class Tenants implements NodeTenants {
    * attachments whose ADD or DEL an earlier agent did not finish.
    */
   adopt(state: NetnsState, view: NodeView): readonly HeldRow[] {
-    const { journal, bootId, clock } = this.#options
-    const steps = planAdoption({ rows: journal.all(), state, bootId, nowMs: clock.nowMs(), netnsExists: existsSync })
-    return steps.flatMap((step) => this.#carryOut(step, view))
+    return this.#plan(state).flatMap((step) => this.#carryOut(step, view))
   }
 
   /**
@@ -71,10 +69,12 @@ export class Tenants implements NodeTenants {
    * we would miss may never come. The caller sees to it that no request of theirs is under way.
    */
   abandoned(state: NetnsState): readonly HeldRow[] {
+    return this.#plan(state).flatMap((step) => (step.kind === 'release' || step.kind === 'undo' ? [step.row] : []))
+  }
+
+  #plan(state: NetnsState): readonly AdoptionStep[] {
     const { journal, bootId, clock } = this.#options
-    return planAdoption({ rows: journal.all(), state, bootId, nowMs: clock.nowMs(), netnsExists: existsSync }).flatMap(
-      (step) => (step.kind === 'release' || step.kind === 'undo' ? [step.row] : []),
-    )
+    return planAdoption({ rows: journal.all(), state, bootId, nowMs: clock.nowMs(), netnsExists: existsSync })
   }
 
   #carryOut(step: AdoptionStep, view: NodeView): readonly HeldRow[] {

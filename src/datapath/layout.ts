@@ -12,21 +12,17 @@ export const podRoutingProtocol = 3
 /** Holds the local pods' /32 routes and nothing else, so that a miss falls through to the other rules. */
 export const podTable = 20_000
 export const podRulePriority = 512
-/** From a pod's address to the table of the VNIC that owns it. */
-export const vnicRulePriority = 1536
-
-/** In a pod with several interfaces of ours: from the address of a further one to that one's own table. */
-export const furtherInterfaceRulePriority = 1536
-
-export function furtherInterfaceTable(ifindex: number): number {
-  return 30_000 + ifindex
-}
+/**
+ * From an address to the table of the interface that owns it: on the node a pod's address and its VNIC, in a pod the
+ * address of a further interface of ours and that interface.
+ */
+export const sourceRulePriority = 1536
 
 /** Nothing leaves by it: for the addresses of VNICs that have no interface on the node. */
 export const missingVnicTable = 29_999
 
-/** A VNIC's table. The interface index alone would reach 253–255, the kernel's own tables. */
-export function vnicTable(ifindex: number): number {
+/** The table of a VNIC, or of a pod's further interface. The interface index alone would reach 253–255, the kernel's own tables. */
+export function interfaceTable(ifindex: number): number {
   return 30_000 + ifindex
 }
 

@@ -7,15 +7,15 @@ import { unwrap } from '../base/result.ts'
 import type { VethEnd } from '../linux/netlink/link.ts'
 import { mainTable, type Route } from '../linux/netlink/route.ts'
 import {
-  furtherInterfaceRulePriority,
-  furtherInterfaceTable,
   gatewayMac,
+  interfaceTable,
   macOf,
   podGateway,
   podRoutingProtocol,
   podTable,
   routingProtocol,
   rpFilter,
+  sourceRulePriority,
 } from './layout.ts'
 import type { NetnsPlan } from './state.ts'
 
@@ -105,8 +105,8 @@ function planPodSide({ address, ifindex }: PodAttachment): NetnsPlan {
 
 // What has this interface's address as its source leaves by it; everything else stays with the first interface.
 function planFurtherInterface({ address, ifindex }: PodAttachment): PodPlan['furtherInterface'] {
-  const table = furtherInterfaceTable(ifindex)
-  const rule = { family: 4, priority: furtherInterfaceRulePriority, from: hostCidr(address), table } as const
+  const table = interfaceTable(ifindex)
+  const rule = { family: 4, priority: sourceRulePriority, from: hostCidr(address), table } as const
   return { routes: podRoutes(ifindex, table), rules: [{ ...rule, protocol: podRoutingProtocol }] }
 }
 

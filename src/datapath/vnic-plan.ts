@@ -12,8 +12,8 @@ import {
   routingProtocol,
   rpFilter,
   unusedAddressMetric,
-  vnicRulePriority,
-  vnicTable,
+  sourceRulePriority,
+  interfaceTable,
 } from './layout.ts'
 import { type OwnedAddress, separatePrefixes } from './separate-prefixes.ts'
 import { mergePlans, type NetnsPlan } from './state.ts'
@@ -66,7 +66,7 @@ function planPrimary({ link }: LocatedVnic): NetnsPlan {
 function planSecondary({ vnic, link }: LocatedVnic, mtuBytes: number): NetnsPlan {
   const { ifindex } = link
   const { primaryAddress, routerIp } = vnic
-  const route = { table: vnicTable(ifindex), ifindex, protocol: routingProtocol } as const
+  const route = { table: interfaceTable(ifindex), ifindex, protocol: routingProtocol } as const
   return {
     links: [
       // Apart from the rest: an MTU that the device refuses must not keep it down.
@@ -116,7 +116,11 @@ interface SourceOwner {
 
 function planSourceRules(located: readonly LocatedVnic[], missing: readonly Vnic[]): readonly Rule[] {
   const owners: readonly SourceOwner[] = [
-    ...located.map(({ vnic, link, localAddresses = [] }) => ({ vnic, table: vnicTable(link.ifindex), localAddresses })),
+    ...located.map(({ vnic, link, localAddresses = [] }) => ({
+      vnic,
+      table: interfaceTable(link.ifindex),
+      localAddresses,
+    })),
     ...missing.map((vnic) => ({ vnic, table: missingVnicTable, localAddresses: [] })),
   ]
   const listed = new Set(owners.flatMap(({ vnic }) => listedAddresses(vnic)))
@@ -129,7 +133,7 @@ function planSourceRules(located: readonly LocatedVnic[], missing: readonly Vnic
       .filter(({ owner }) => !owner.vnic.isPrimary)
       .map(({ prefix, owner }) => ({
         family: 4 as const,
-        priority: vnicRulePriority,
+        priority: sourceRulePriority,
         from: prefix,
         table: owner.table,
         protocol: routingProtocol,

@@ -88,7 +88,7 @@ export class Journal implements Disposable {
   intend(intent: Intent): Result<HeldRow, IntendError> {
     const sameKey = this.find(intent.key)
     if (sameKey !== undefined) return err({ kind: 'duplicate-key', holder: sameKey })
-    const sameName = this.#heldByHostIfname.get(intent.hostIfname)
+    const sameName = this.findByHostIfname(intent.hostIfname)
     if (sameName !== undefined) return err({ kind: 'host-ifname-taken', holder: sameName })
     const before = this.#rows.get(intent.address)
     if (before !== undefined && before.state !== 'cooling') {
@@ -138,6 +138,16 @@ export class Journal implements Disposable {
   /** The address's row while the attachment holds it; a released attachment is not found. */
   find(key: AttachmentKey): HeldRow | undefined {
     return this.#heldByKey.get(formatAttachmentKey(key))
+  }
+
+  /** Whose interface on the node has the name, while the attachment holds an address. */
+  findByHostIfname(hostIfname: string): HeldRow | undefined {
+    return this.#heldByHostIfname.get(hostIfname)
+  }
+
+  /** The rows of all attachments that hold an address, as they are now. */
+  held(): readonly HeldRow[] {
+    return [...this.#heldByKey.values()]
   }
 
   /** Every row, held and released, as they are now. */

@@ -3,7 +3,7 @@ import type { Result } from '../base/result.ts'
 import { agentPid } from './agent-process.ts'
 import { Fabric, type VnicCounters } from './fabric.ts'
 import type { LabState, LabVnic } from './lab-state.ts'
-import { listPods, readLabState } from './lab-store.ts'
+import { listPods, type PodRecord, readLabState } from './lab-store.ts'
 import { netnsPath, nodePaths } from './names.ts'
 
 /** The lab as it is now: what `vcnctl lab status --json` prints. Namespaces by path. */
@@ -49,14 +49,7 @@ export interface VnicStatus extends VnicCounters {
   readonly droppedPackets: number | null
 }
 
-export interface PodStatus {
-  readonly name: string
-  readonly namespace: string
-  readonly uid: string
-  readonly node: string
-  readonly netns: string
-  readonly containerId: string
-  readonly ifname: string
+export interface PodStatus extends Omit<PodRecord, 'ports' | 'address'> {
   readonly address: string | null
 }
 
