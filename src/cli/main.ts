@@ -9,11 +9,15 @@ const program = new Command('vcnctl')
   .addCommand(statusCommand())
   .addCommand(uninstallCommand())
 
-// The lab and the demo are loaded only when asked for: an agent should not carry them in memory.
+// The rest is loaded only when it is not the agent: it should not carry Oracle's SDK and the lab in memory.
 const [first] = process.argv.slice(2)
 if (first !== 'agent') {
-  const [{ labCommand }, { demoCommand }] = await Promise.all([import('./lab-command.ts'), import('./demo-command.ts')])
-  program.addCommand(labCommand()).addCommand(demoCommand())
+  const [{ labCommand }, { demoCommand }, { controllerCommand }] = await Promise.all([
+    import('./lab-command.ts'),
+    import('./demo-command.ts'),
+    import('./controller-command.ts'),
+  ])
+  program.addCommand(controllerCommand()).addCommand(labCommand()).addCommand(demoCommand())
 }
 
 try {

@@ -37,8 +37,14 @@ const adviceByKind: Readonly<Record<Kind, RetryAdvice>> = {
   deadline: 'give-up',
 }
 
-// An instance that is not RUNNING stays so for minutes. The caller says so in its status instead of waiting here.
-const incorrectStateIsLong: ReadonlySet<Operation> = new Set<Operation>(['AttachVnic', 'DetachVnic'])
+// An instance that is not RUNNING stays so for minutes, and a subnet that is being updated refuses the calls of all
+// nodes alike. The caller knows how to wait for that without spending the quota.
+const incorrectStateIsLong: ReadonlySet<Operation> = new Set<Operation>([
+  'AttachVnic',
+  'DetachVnic',
+  'CreatePrivateIp',
+  'DeletePrivateIp',
+])
 
 export function retryAdvice(operation: Operation, error: OciError): RetryAdvice {
   if (error.kind === 'incorrectState' && incorrectStateIsLong.has(operation)) return 'give-up'

@@ -1,0 +1,77 @@
+import type { Clock } from '../base/clock.ts'
+import { type Ipv4, ipv4ToNumber } from '../base/ip.ts'
+import { ok } from '../base/result.ts'
+import type { CoreServices, OciResult, PrivateIp, Subnet } from '../oci/core-services.ts'
+import type { SubnetOcid } from '../oci/ocid.ts'
+import { chooseAddresses } from './address-choice.ts'
+import { addressesOf } from './observation.ts'
+
+/** After this long a subnet is listed again: others take addresses from it, too. */
+const freshMs = 600_000
+
+interface Space {
+  readonly taken: Set<number>
+  readonly atMs: number
+}
+
+/**
+ * What is taken in the subnets that single addresses come from, so that they can be chosen. Only a guess: the cloud
+ * decides, and whoever was told that an address is taken says so here.
+ */
+export class SubnetSpaces {
+  readonly #services: Pick<CoreServices, 'listPrivateIps'>
+  readonly #clock: Clock
+  readonly #spaces = new Map<SubnetOcid, OciResult<Space>>()
+
+  constructor(services: Pick<CoreServices, 'listPrivateIps'>, clock: Clock) {
+    this.#services = services
+    this.#clock = clock
+  }
+
+  /** Reserved for the caller: nobody else is given them until they are `release`d. */
+  async reserve(
+    subnet: Subnet,
+    wish: { readonly own: readonly Ipv4[]; readonly siblings: readonly Ipv4[]; readonly count: number },
+    signal: AbortSignal,
+  ): OciResult<readonly Ipv4[]> {
+    const space = await this.#space(subnet.id, signal)
+    if (!space.ok) return space
+    const { taken } = space.value
+    const chosen = chooseAddresses({ cidrs: subnet.ipv4Cidrs, taken, ...wish })
+    for (const address of chosen) taken.add(ipv4ToNumber(address))
+    return ok(chosen)
+  }
+
+  async release(id: SubnetOcid, addresses: readonly Ipv4[]): Promise<void> {
+    const space = await this.#spaces.get(id)
+    if (space?.ok !== true) return
+    for (const address of addresses) space.value.taken.delete(ipv4ToNumber(address))
+  }
+
+  /** Also what others did: blocks are placed by the cloud. */
+  async note(object: PrivateIp): Promise<void> {
+    const space = await this.#spaces.get(object.subnetId)
+    if (space?.ok !== true) return
+    for (const address of addressesOf(object)) space.value.taken.add(ipv4ToNumber(address))
+  }
+
+  async #space(id: SubnetOcid, signal: AbortSignal): OciResult<Space> {
+    const known = this.#spaces.get(id)
+    if (known !== undefined) {
+      const space = await known
+      if (space.ok && this.#clock.monotonicMs() - space.value.atMs < freshMs) return space
+      // Somebody else may have asked meanwhile.
+      if (this.#spaces.get(id) !== known) return this.#space(id, signal)
+    }
+    const asked = this.#list(id, signal)
+    this.#spaces.set(id, asked)
+    return asked
+  }
+
+  async #list(id: SubnetOcid, signal: AbortSignal): OciResult<Space> {
+    const atMs = this.#clock.monotonicMs()
+    const listed = await this.#services.listPrivateIps({ subnetId: id }, signal)
+    if (!listed.ok) return listed
+    return ok({ taken: new Set(listed.value.flatMap(addressesOf).map((address) => ipv4ToNumber(address))), atMs })
+  }
+}
