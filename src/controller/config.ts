@@ -16,6 +16,10 @@ export interface ControllerConfig {
   readonly resyncMs: number
   /** How long an excess of addresses lasts before it is given back. */
   readonly shrinkDelayMs: number
+  /** How long a mark waits for the agent's word before it is taken back and another address is tried. */
+  readonly releasePatienceMs: number
+  /** How long a refusal for lack of room (subnet, VNIC, shape) is believed before it is tried again. */
+  readonly refusalMs: number
   readonly attachPollMs: number
   /** Nodes worked on at a time: they mostly wait for their turn at the cloud's quota. */
   readonly workers: number
@@ -115,6 +119,8 @@ const configSchema: z.ZodType<ControllerConfig> = z
     defaults: defaults.prefault({}),
     resyncSeconds: wholeNumber(1, 86_400).default(300),
     shrinkDelaySeconds: wholeNumber(0, 86_400).default(60),
+    releasePatienceSeconds: wholeNumber(1, 86_400).default(120),
+    retryRefusedSeconds: wholeNumber(1, 86_400).default(30),
     attachPollSeconds: z.number('must be a number of seconds').min(0.05, 'must be at least 0.05').max(60).default(2),
     workers: wholeNumber(1, 4096).default(256),
     orphans: z
@@ -133,18 +139,23 @@ const configSchema: z.ZodType<ControllerConfig> = z
       .prefault({}),
     logLevel: z.enum(['debug', 'info', 'warn', 'error'], 'must be debug, info, warn or error').default('info'),
   })
-  .transform(({ resyncSeconds, shrinkDelaySeconds, attachPollSeconds, orphans, lease, ...rest }) => ({
-    ...rest,
-    resyncMs: resyncSeconds * 1000,
-    shrinkDelayMs: shrinkDelaySeconds * 1000,
-    attachPollMs: attachPollSeconds * 1000,
-    orphans: {
-      sweepMs: orphans.sweepSeconds * 1000,
-      graceMs: orphans.graceSeconds * 1000,
-      detach: orphans.detach,
-    },
-    lease: { namespace: lease.namespace, name: lease.name, durationMs: lease.durationSeconds * 1000 },
-  }))
+  .transform(({ resyncSeconds, shrinkDelaySeconds, releasePatienceSeconds, attachPollSeconds, ...others }) => {
+    const { orphans, lease, retryRefusedSeconds, ...rest } = others
+    return {
+      ...rest,
+      releasePatienceMs: releasePatienceSeconds * 1000,
+      refusalMs: retryRefusedSeconds * 1000,
+      resyncMs: resyncSeconds * 1000,
+      shrinkDelayMs: shrinkDelaySeconds * 1000,
+      attachPollMs: attachPollSeconds * 1000,
+      orphans: {
+        sweepMs: orphans.sweepSeconds * 1000,
+        graceMs: orphans.graceSeconds * 1000,
+        detach: orphans.detach,
+      },
+      lease: { namespace: lease.namespace, name: lease.name, durationMs: lease.durationSeconds * 1000 },
+    }
+  })
 
 /** `raw` is the parsed YAML (or JSON) of the file. */
 export function parseControllerConfig(raw: unknown): Result<ControllerConfig, readonly FieldError[]> {

@@ -120,11 +120,11 @@ export class Controller {
 
   #makeReconciler(): NodeReconciler {
     const { config, client, services, scheduler: clock, random, logger } = this.#options
-    const { cluster, defaults, resyncMs, shrinkDelayMs, attachPollMs } = config
+    const { cluster, defaults, resyncMs, shrinkDelayMs, releasePatienceMs, attachPollMs } = config
     const pause = (durationMs: number, signal: AbortSignal): Promise<void> => sleep(clock, durationMs, signal)
     const lookups = new CloudLookups(services, clock)
     const attachments = new AttachmentLister(services, pause)
-    const refusals = new RefusalMemory(clock)
+    const refusals = new RefusalMemory(clock, config.refusalMs)
     const gates = new SubnetGates(services, pause)
     const spaces = new SubnetSpaces(services, clock)
     const record = this.#recorder.record.bind(this.#recorder)
@@ -132,7 +132,9 @@ export class Controller {
       defaults,
       resyncMs,
       shrinkDelayMs,
+      releasePatienceMs,
       attachPollMs,
+      refusalMs: config.refusalMs,
       npns: this.#npns.cache,
       nodes: this.#nodes.cache,
       pods: this.#pods.cache,
@@ -140,7 +142,7 @@ export class Controller {
       applier: new StepApplier({ cluster, services, lookups, gates, spaces, refusals }),
       refusals,
       writer: new StatusWriter(client, clock, logger),
-      lifecycle: new NpnLifecycle({ client, services, defaults, record, logger }),
+      lifecycle: new NpnLifecycle({ client, defaults, record, logger }),
       noticeCompartment: (id) => this.#sweeper.notice(id),
       record,
       clock,

@@ -2,9 +2,6 @@ import type { Clock } from '../base/clock.ts'
 import type { InstanceOcid, SubnetOcid, VnicOcid } from '../oci/ocid.ts'
 import type { KnownLimits } from './node-plan.ts'
 
-/** How long a refusal is believed. Addresses are given back all the time, and a full subnet may have room again. */
-const rememberedMs = 60_000
-
 type Refusal =
   | { readonly kind: 'noBlocks' | 'noAddresses'; readonly id: SubnetOcid }
   | { readonly kind: 'vnicFull'; readonly id: VnicOcid }
@@ -13,14 +10,17 @@ type Refusal =
 /** What the cloud had no room for lately, for all nodes: a full subnet need not be asked by each of them. */
 export class RefusalMemory {
   readonly #clock: Clock
+  readonly #believedMs: number
   readonly #refusals = new Map<string, { readonly refusal: Refusal; readonly untilMs: number }>()
 
-  constructor(clock: Clock) {
+  /** `believedMs`: addresses are given back all the time, and a full subnet may soon have room again. */
+  constructor(clock: Clock, believedMs: number) {
     this.#clock = clock
+    this.#believedMs = believedMs
   }
 
   remember(refusal: Refusal): void {
-    const untilMs = this.#clock.monotonicMs() + rememberedMs
+    const untilMs = this.#clock.monotonicMs() + this.#believedMs
     this.#refusals.set(`${refusal.kind} ${refusal.id}`, { refusal, untilMs })
   }
 

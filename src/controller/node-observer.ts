@@ -37,6 +37,7 @@ export class NodeObserver {
   readonly #options: ObserverOptions
   readonly #instanceId: InstanceOcid
   #known: Known | undefined
+  #instance: Instance | undefined
   #isDoubtful = false
   // Attachments that are not ours: the primary VNIC's, and what others attached. That never changes.
   readonly #foreign = new Set<VnicAttachmentOcid>()
@@ -49,6 +50,14 @@ export class NodeObserver {
   /** Something happened that this process did not do, or whose outcome is not known. */
   doubt(): void {
     this.#isDoubtful = true
+    this.#instance = undefined
+  }
+
+  /** Only the instance; the next `observe` needs not ask for it again. */
+  async instance(signal: AbortSignal): OciResult<Instance> {
+    const instance = await this.#options.services.getInstance(this.#instanceId, signal)
+    this.#instance = instance.ok && instance.value.lifecycleState === 'RUNNING' ? instance.value : undefined
+    return instance
   }
 
   /** What was created or deleted by the holder of this observer. */
@@ -74,7 +83,8 @@ export class NodeObserver {
     signal: AbortSignal,
   ): Promise<Result<NodeObservation, ObservationFailure>> {
     const { services, lookups, attachments: lister } = this.#options
-    const running = previous?.instance.lifecycleState === 'RUNNING' ? previous.instance : undefined
+    const running = previous?.instance.lifecycleState === 'RUNNING' ? previous.instance : this.#instance
+    this.#instance = undefined
     const instance = await during('GetInstance', known(running) ?? services.getInstance(this.#instanceId, signal))
     if (!instance.ok) return instance
     const limit = await this.#limit(instance.value, signal)

@@ -12,6 +12,7 @@ export interface PlanInput {
   readonly observed: NodeObservation
   readonly demand: Demand
   readonly releases: readonly AddressRelease[]
+  readonly reluctant: ReadonlySet<PrivateIp['id']>
   readonly mayMark: boolean
   readonly limits: KnownLimits
 }
@@ -74,6 +75,7 @@ export function planNode(input: PlanInput): NodePlan {
     releases: input.releases,
     podAddresses: input.demand.podAddresses,
     wanted,
+    reluctant: input.reluctant,
     mayMark: input.mayMark,
   })
   const available = total - leaving

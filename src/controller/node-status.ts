@@ -17,6 +17,8 @@ export type Outcome =
       readonly observed: NodeObservation
       readonly plan: NodePlan
       readonly used: number
+      /** What somebody else did to the status, and is put right now. */
+      readonly edit?: string
       readonly failure?: Advice
     }
 
@@ -36,7 +38,12 @@ export function describeOutcome(outcome: Outcome, previous: Pick<NpnStatus, 'sta
   const { plan, observed, failure } = outcome
   const obstacle = plan.obstacle === undefined ? undefined : adviseOnObstacle(plan.obstacle)
   const trouble = failure ?? obstacle
-  const conditions = [accepted(outcome), vnicsAttached(observed, trouble), addressesAssigned(outcome, trouble)]
+  const conditions = [
+    accepted(outcome),
+    vnicsAttached(observed, trouble),
+    addressesAssigned(outcome, trouble),
+    ...(outcome.edit === undefined ? [] : [restored(outcome.edit)]),
+  ]
   if (trouble !== undefined) return { state: 'BACKOFF', reason: trouble.npnReason, conditions }
   // Once it served, a node goes on serving while it grows.
   const isServing = previous.state === 'SUCCESS' && plan.available > 0
@@ -83,8 +90,8 @@ export function stampConditions(
     const lastTransitionTime = before?.status === one.status ? before.lastTransitionTime : now
     return { ...one, lastTransitionTime, ...(generation !== undefined && { observedGeneration: generation }) }
   })
-  // Conditions of other types are somebody else's.
-  const names = new Set<string>(conditionTypes)
+  // Conditions of other types are somebody else's, or stay as they were.
+  const names = new Set<string>(facts.map(({ type }) => type))
   return [...stamped, ...previous.filter(({ type }) => !names.has(type))]
 }
 
@@ -115,6 +122,12 @@ export function addressCapacity(wish: NodeWish, observed: NodeObservation): numb
   }
   if (observed.vnicLimit === undefined) return undefined
   return (observed.vnicLimit - 1) * wish.vnics.template.objects * perObject
+}
+
+// Stays for whoever wonders later where the edit has gone.
+function restored(edit: string): ConditionFacts {
+  const message = `${edit}; the status was put right: it is the controller’s and the agent’s to write, change spec instead`
+  return { type: 'StatusIntact', status: 'True', reason: 'Restored', message }
 }
 
 function vnicsAttached(observed: NodeObservation, trouble: Advice | undefined): ConditionFacts {

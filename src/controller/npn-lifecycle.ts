@@ -7,15 +7,13 @@ import type { KubeNode } from '../kube/node.ts'
 import { ownedBy, referenceTo } from '../kube/object-reference.ts'
 import { nativePodNetworks, nodes } from '../kube/resources.ts'
 import type { WorkOutcome } from '../kube/work-queue.ts'
-import type { CoreServices } from '../oci/core-services.ts'
-import type { InstanceOcid } from '../oci/ocid.ts'
+import type { Instance, OciResult } from '../oci/core-services.ts'
 import { adviseOnObservation } from './failure-advice.ts'
 import type { NodeDefaults } from './node-wish.ts'
 import { specFromMetadata } from './spec-from-metadata.ts'
 
 export interface LifecycleOptions {
   readonly client: Pick<ApiClient, 'create' | 'delete'>
-  readonly services: Pick<CoreServices, 'getInstance'>
   readonly defaults: NodeDefaults
   readonly record: (facts: EventFacts) => void
   readonly logger: Logger
@@ -29,10 +27,15 @@ export class NpnLifecycle {
     this.#options = options
   }
 
-  async create(name: string, node: KubeNode, instanceId: InstanceOcid, signal: AbortSignal): Promise<WorkOutcome> {
-    const { client, services, defaults, record, logger } = this.#options
+  async create(
+    name: string,
+    node: KubeNode,
+    getInstance: (signal: AbortSignal) => OciResult<Instance>,
+    signal: AbortSignal,
+  ): Promise<WorkOutcome> {
+    const { client, defaults, record, logger } = this.#options
     const regarding = referenceTo(nodes, node)
-    const instance = await services.getInstance(instanceId, signal)
+    const instance = await getInstance(signal)
     if (!instance.ok) {
       const { reason, message } = adviseOnObservation({ during: 'GetInstance', error: instance.error })
       record({ regarding, type: 'Warning', reason, note: message })
@@ -54,8 +57,10 @@ export class NpnLifecycle {
     // Made by somebody else, or by us before an answer was lost: the watch tells.
     if (created.error.kind === 'alreadyExists') return { kind: 'done' }
     logger.warn('npn.create.failed', { npn: name, error: formatApiError(created.error) })
-    const note = `NativePodNetwork ${name} could not be created: ${formatApiError(created.error)}`
-    record({ regarding, type: 'Warning', reason: 'NoNativePodNetwork', note })
+    const isCrdMissing = created.error.kind === 'notFound'
+    const remedy = isCrdMissing ? '; the CustomResourceDefinition is missing: apply deploy/crd.yaml' : ''
+    const note = `NativePodNetwork ${name} could not be created: ${formatApiError(created.error)}${remedy}`
+    record({ regarding, type: 'Warning', reason: isCrdMissing ? 'CrdMissing' : 'NoNativePodNetwork', note })
     return { kind: 'retry' }
   }
 

@@ -2,6 +2,7 @@ import type { Ipv4 } from '../base/ip.ts'
 import { cidrSize } from '../base/cidr.ts'
 import type { AddressRelease } from '../kube/native-pod-network-status.ts'
 import type { PrivateIp } from '../oci/core-services.ts'
+import type { PrivateIpOcid } from '../oci/ocid.ts'
 import { addressesOf, type ObservedVnic } from './observation.ts'
 
 /**
@@ -24,6 +25,8 @@ export interface ReleaseInput {
   readonly podAddresses: ReadonlySet<string>
   /** Addresses that the node shall keep. */
   readonly wanted: number
+  /** Marked before, for long, and not confirmed: somebody uses them whom Kubernetes does not know. */
+  readonly reluctant: ReadonlySet<PrivateIpOcid>
   /** Whether an excess has lasted long enough for new marks. */
   readonly mayMark: boolean
 }
@@ -37,7 +40,8 @@ interface Candidate {
 
 export function planReleases(input: ReleaseInput): ReleasePlan {
   const candidates = input.vnics.flatMap(({ vnic, objects }) => objects.map((object) => candidate(object, vnic, input)))
-  const isUsed = ({ addresses }: Candidate): boolean => addresses.some((address) => input.podAddresses.has(address))
+  const isUsed = ({ object, addresses }: Candidate): boolean =>
+    input.reluctant.has(object.id) || addresses.some((address) => input.podAddresses.has(address))
   // An address that a pod has is not given back, whoever wrote Confirmed there.
   const begun = candidates.filter((one) => one.entries.length > 0 && !isUsed(one))
   const deletable = begun.filter(isConfirmed)

@@ -227,7 +227,12 @@ export class StepApplier {
     const { services, gates, spaces, refusals } = this.#options
     const call = (): ReturnType<CoreServices['deletePrivateIp']> => services.deletePrivateIp(object.id, signal)
     const deleted = await gates.through(object.subnetId, 'address', call, signal)
-    if (!deleted.ok && deleted.error.kind !== 'notFound') return this.#failed('delete', deleted.error, node)
+    if (!deleted.ok) {
+      // Gone already, or not to be seen: the next look tells which.
+      if (deleted.error.kind !== 'notFound') return this.#failed('delete', deleted.error, node)
+      node.observer.doubt()
+      return ok(undefined)
+    }
     node.observer.learn((known) => withoutObject(known, object))
     await spaces.release(object.subnetId, addressesOf(object))
     refusals.forgetSubnet(object.subnetId)

@@ -127,6 +127,8 @@ export class ControlledCloud implements AsyncDisposable {
         oci: { authentication: { kind: 'key', ...key, privateKeyFile: '/unused' }, endpoint: this.oci.endpoint },
         defaults,
         shrinkDelaySeconds: 0,
+        releasePatienceSeconds: 1,
+        retryRefusedSeconds: 1,
         attachPollSeconds: 0.05,
         resyncSeconds: 3600,
         ...config,
