@@ -34,12 +34,10 @@ export class SubnetSpaces {
     wish: { readonly own: readonly Ipv4[]; readonly siblings: readonly Ipv4[]; readonly count: number },
     signal: AbortSignal,
   ): OciResult<readonly Ipv4[]> {
-    const space = await this.#space(subnet.id, signal)
-    if (!space.ok) return space
-    const { taken } = space.value
-    const chosen = chooseAddresses({ cidrs: subnet.ipv4Cidrs, taken, ...wish })
-    for (const address of chosen) taken.add(ipv4ToNumber(address))
-    return ok(chosen)
+    const startMs = this.#clock.monotonicMs()
+    const first = await this.#choose(subnet, wish, startMs - freshMs, signal)
+    // Full as far as is known: others may have given something back since.
+    return first.ok && first.value.length === 0 ? this.#choose(subnet, wish, startMs, signal) : first
   }
 
   async release(id: SubnetOcid, addresses: readonly Ipv4[]): Promise<void> {
@@ -55,13 +53,27 @@ export class SubnetSpaces {
     for (const address of addressesOf(object)) space.value.taken.add(ipv4ToNumber(address))
   }
 
-  async #space(id: SubnetOcid, signal: AbortSignal): OciResult<Space> {
+  async #choose(
+    subnet: Subnet,
+    wish: { readonly own: readonly Ipv4[]; readonly siblings: readonly Ipv4[]; readonly count: number },
+    notBeforeMs: number,
+    signal: AbortSignal,
+  ): OciResult<readonly Ipv4[]> {
+    const space = await this.#space(subnet.id, notBeforeMs, signal)
+    if (!space.ok) return space
+    const { taken } = space.value
+    const chosen = chooseAddresses({ cidrs: subnet.ipv4Cidrs, taken, ...wish })
+    for (const address of chosen) taken.add(ipv4ToNumber(address))
+    return ok(chosen)
+  }
+
+  async #space(id: SubnetOcid, notBeforeMs: number, signal: AbortSignal): OciResult<Space> {
     const known = this.#spaces.get(id)
     if (known !== undefined) {
       const space = await known
-      if (space.ok && this.#clock.monotonicMs() - space.value.atMs < freshMs) return space
+      if (space.ok && space.value.atMs >= notBeforeMs) return space
       // Somebody else may have asked meanwhile.
-      if (this.#spaces.get(id) !== known) return this.#space(id, signal)
+      if (this.#spaces.get(id) !== known) return this.#space(id, notBeforeMs, signal)
     }
     const asked = this.#list(id, signal)
     this.#spaces.set(id, asked)

@@ -107,8 +107,7 @@ export class ControlledCloud implements AsyncDisposable {
     access.loadFromString(kube.kubeconfig())
     const client = createApiClient(access, { userAgent: 'test' })
     stack.defer(() => client.close())
-    const crd = parse(readFileSync(new URL('../../deploy/crd.yaml', import.meta.url), 'utf8')) as Manifest
-    unwrap(await client.create(customResourceDefinitions, crd, AbortSignal.timeout(5000)))
+    unwrap(await client.create(customResourceDefinitions, readCrd(), AbortSignal.timeout(5000)))
     return new ControlledCloud(options, { model, oci, kube, client, vcn, podSubnets, nsg }, nodeSubnet, stack.move())
   }
 
@@ -219,3 +218,7 @@ export class ControlledCloud implements AsyncDisposable {
 }
 
 export const oneVnicShape = 'VM.Standard.One'
+
+export function readCrd(): Manifest {
+  return parse(readFileSync(new URL('../../deploy/crd.yaml', import.meta.url), 'utf8')) as Manifest
+}
