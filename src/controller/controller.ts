@@ -126,7 +126,7 @@ export class Controller {
     const attachments = new AttachmentLister(services, pause)
     const refusals = new RefusalMemory(clock, config.refusalMs)
     const gates = new SubnetGates(services, pause)
-    const spaces = new SubnetSpaces(services, clock)
+    const spaces = new SubnetSpaces(services, clock, config.refusalMs)
     const record = this.#recorder.record.bind(this.#recorder)
     return new NodeReconciler({
       defaults,

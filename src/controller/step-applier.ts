@@ -194,8 +194,11 @@ export class StepApplier {
     const privateIp = { vnicId: vnic.vnic.id, address, tags: ownerTags(cluster, instance.id) }
     const created = await this.#create(privateIp, vnic, index, node, signal)
     if (created.ok) return ok(undefined)
-    // Taken by somebody else: it stays reserved, and another one is chosen.
-    if (created.error.kind === 'conflict' || created.error.kind === 'invalid') return ok(undefined)
+    // Taken by somebody else: another one is chosen.
+    if (created.error.kind === 'conflict' || created.error.kind === 'invalid') {
+      spaces.refuse(address)
+      return ok(undefined)
+    }
     await spaces.release(vnic.subnet.id, [address])
     if (created.error.kind !== 'limitExceeded') return this.#failed('createAddresses', created.error, node)
     // The address was free, so it is the VNIC that has no room.

@@ -21,11 +21,16 @@ interface Space {
 export class SubnetSpaces {
   readonly #services: Pick<CoreServices, 'listPrivateIps'>
   readonly #clock: Clock
+  readonly #refusalMs: number
   readonly #spaces = new Map<SubnetOcid, OciResult<Space>>()
+  /** Until when, by number. Subnets of one VCN do not overlap. */
+  readonly #refused = new Map<number, number>()
 
-  constructor(services: Pick<CoreServices, 'listPrivateIps'>, clock: Clock) {
+  /** `refusalMs`: an address that the cloud does not list, and yet refuses, is not asked for again for so long. */
+  constructor(services: Pick<CoreServices, 'listPrivateIps'>, clock: Clock, refusalMs: number) {
     this.#services = services
     this.#clock = clock
+    this.#refusalMs = refusalMs
   }
 
   /** Reserved for the caller: nobody else is given them until they are `release`d. */
@@ -38,6 +43,11 @@ export class SubnetSpaces {
     const first = await this.#choose(subnet, wish, startMs - freshMs, signal)
     // Full as far as is known: others may have given something back since.
     return first.ok && first.value.length === 0 ? this.#choose(subnet, wish, startMs, signal) : first
+  }
+
+  /** Somebody has it, whether it is in the lists or not. */
+  refuse(address: Ipv4): void {
+    this.#refused.set(ipv4ToNumber(address), this.#clock.monotonicMs() + this.#refusalMs)
   }
 
   async release(id: SubnetOcid, addresses: readonly Ipv4[]): Promise<void> {
@@ -62,6 +72,11 @@ export class SubnetSpaces {
     const space = await this.#space(subnet.id, notBeforeMs, signal)
     if (!space.ok) return space
     const { taken } = space.value
+    const nowMs = this.#clock.monotonicMs()
+    for (const [number, untilMs] of this.#refused) {
+      if (untilMs > nowMs) taken.add(number)
+      else this.#refused.delete(number)
+    }
     const chosen = chooseAddresses({ cidrs: subnet.ipv4Cidrs, taken, ...wish })
     for (const address of chosen) taken.add(ipv4ToNumber(address))
     return ok(chosen)
