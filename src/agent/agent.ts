@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { formatAttachmentKey } from '../base/attachment.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
@@ -9,23 +10,25 @@ import type { Invocation } from '../cni/invocation.ts'
 import { type CniError, cniError } from '../cni/errors.ts'
 import { parseRequest } from '../cni/request.ts'
 import { observe } from '../datapath/observe.ts'
+import { usage } from '../ipam/address-pool.ts'
 import { describeJournalOpenError } from '../ipam/journal-error.ts'
 import { Journal } from '../ipam/journal.ts'
 import { decodeLink, dumpLinks } from '../linux/netlink/link.ts'
+import type { AddressSource } from './address-source.ts'
 import { Attachments } from './attachments.ts'
 import { type CniAnswer, handleInvocation, warmUp } from './cni-handler.ts'
 import type { AgentConfig, AgentPaths } from './config.ts'
 import { type ControlSources, answerControl } from './control.ts'
 import { type DeferredDel, forgetDeferredDel, readDeferredDels } from './deferred-dels.ts'
 import { HostInterfaces } from './host-interfaces.ts'
-import { readInputFile } from './input-files.ts'
 import { announcePlugin, installPlugin } from './installation.ts'
+import { interfaceAddresses } from './interface-addresses.ts'
 import { NodeNetwork } from './node-network.ts'
 import { viewNode } from './node-view.ts'
+import { openSource } from './open-source.ts'
 import { RequestGate } from './request-gate.ts'
 import { AgentServer } from './server.ts'
 import { Tenants } from './tenants.ts'
-import { parseVnicsFile } from './vnics-file.ts'
 
 export interface AgentOptions {
   readonly paths: AgentPaths
@@ -39,6 +42,7 @@ export const journalFileName = 'journal.db'
 /** The node's agent, from start to stop. See ARCHITECTURE.md for the walk of an ADD through it. */
 export class Agent implements AsyncDisposable {
   readonly #options: AgentOptions
+  readonly #source: AddressSource
   readonly #journal: Journal
   readonly #tenants: Tenants
   readonly #node: NodeNetwork
@@ -46,16 +50,25 @@ export class Agent implements AsyncDisposable {
   readonly #gate: RequestGate
   #server: AgentServer | undefined
   #housekeeping: NodeJS.Timeout | undefined
+  /** The socket listens and the executable is there. */
+  #isServing = false
   /** Whether the node has ever had a VNIC with addresses for pods. */
   #ready = false
+  /** The conflist is there. */
+  #isAnnounced = false
+  #announcing: Promise<void> = Promise.resolve()
+  #vnics: readonly Vnic[] | undefined
+  #strayed: ReadonlySet<string> = new Set()
 
-  private constructor(options: AgentOptions, journal: Journal, bootId: string) {
+  private constructor(options: AgentOptions, source: AddressSource, journal: Journal, bootId: string) {
     const { config, clock, logger } = options
     const { mtuBytes, fullCheckIntervalMs, strategy, cooldownMs, maxConcurrentRequests } = config
     this.#options = options
+    this.#source = source
     this.#journal = journal
     this.#tenants = new Tenants({ journal, bootId, clock, logger })
-    this.#node = new NodeNetwork(this.#tenants, { mtuBytes, fullCheckIntervalMs, clock, logger })
+    const onReconciled = (): void => this.#nodeChanged()
+    this.#node = new NodeNetwork(this.#tenants, { mtuBytes, fullCheckIntervalMs, onReconciled, clock, logger })
     this.#gate = new RequestGate(maxConcurrentRequests)
     const links = this.#node.socket.dump(dumpLinks(false), decodeLink)
     const highestIfindex = Math.max(0, ...links.map(({ ifindex }) => ifindex))
@@ -64,6 +77,7 @@ export class Agent implements AsyncDisposable {
       node: this.#node,
       interfaces: new HostInterfaces(this.#node.socket, highestIfindex),
       quarantined: this.#tenants.quarantined,
+      releasing: () => source.releasing(),
       strategy,
       cooldownMs,
       mtuBytes,
@@ -75,39 +89,41 @@ export class Agent implements AsyncDisposable {
   /** Adopts what exists, finishes what an earlier agent began, and serves. Must run in the node's namespace. */
   static async start(options: AgentOptions): Promise<Result<Agent, string>> {
     const { paths, config, clock, logger } = options
-    const vnics = readInputFile(config.vnicsFile, parseVnicsFile)
-    if (!vnics.ok) return vnics
+    await using undo = new AsyncDisposableStack()
     mkdirSync(paths.stateDirectory, { recursive: true, mode: 0o700 })
     mkdirSync(dirname(paths.socketPath), { recursive: true, mode: 0o755 })
     const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
     const journal = Journal.open(join(paths.stateDirectory, journalFileName), { bootId, clock, logger })
     if (!journal.ok) return err(describeJournalOpenError(journal.error))
-    const agent = new Agent(options, journal.value, bootId)
-    const served = await agent.#serve(vnics.value)
+    undo.use(journal.value)
+    // After the journal, whose lock keeps a second agent off the other files, too.
+    const source = await openSource(config, paths, logger)
+    if (!source.ok) return source
+    undo.use(source.value)
+    const agent = new Agent(options, source.value, journal.value, bootId)
+    undo.move()
+    const served = await agent.#serve()
     if (served.ok) return ok(agent)
     await agent[Symbol.asyncDispose]()
     return served
   }
 
-  /** Reads the VNICs' file again; a file with errors changes nothing. */
+  /** Has the source of addresses look again; where it finds errors nothing changes. */
   async reload(): Promise<void> {
-    const { config, logger } = this.#options
-    const vnics = readInputFile(config.vnicsFile, parseVnicsFile)
-    if (!vnics.ok) {
-      logger.error('vnics.unusable', { problem: vnics.error })
-      return
-    }
     try {
-      this.#node.setVnics(vnics.value)
+      this.#source.reload()
       await this.#announceWhenReady()
     } catch (error) {
-      logger.error('reload.failed', { error })
+      this.#options.logger.error('reload.failed', { error })
     }
   }
 
   /** Stops serving after the requests under way are answered. Pods, their network and the conflist stay. */
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#housekeeping)
+    this.#isServing = false
+    await this.#announcing
+    await this.#source[Symbol.asyncDispose]()
     await this.#server?.[Symbol.asyncDispose]()
     await this.#node.remover.settled()
     this.#node[Symbol.dispose]()
@@ -115,11 +131,12 @@ export class Agent implements AsyncDisposable {
     this.#options.logger.info('agent.stopped')
   }
 
-  async #serve(vnics: readonly Vnic[]): Promise<Result<void, string>> {
+  async #serve(): Promise<Result<void, string>> {
     const { paths, config, logger } = this.#options
     const state = observe(this.#node.socket)
-    const unfinished = this.#tenants.adopt(state, viewNode(vnics, state))
-    this.#node.setVnics(vnics)
+    const vnics = this.#source.vnics(state)
+    const unfinished = this.#tenants.adopt(state, viewNode(vnics ?? [], state))
+    if (vnics !== undefined) this.#setVnics(vnics)
     for (const row of unfinished) await this.#attachments.release(row)
     await this.#replayDeferredDels()
     const service = {
@@ -133,23 +150,83 @@ export class Agent implements AsyncDisposable {
     // Those that came while the first ones were replayed: from here on the executable reaches us.
     await this.#replayDeferredDels()
     await installPlugin(paths, logger)
+    this.#isServing = true
+    this.#source.serve({
+      sourceChanged: () => this.#followSource(),
+      uses: () => this.#journal.view(this.#options.clock.nowMs()),
+      addressesOnInterfaces: () => interfaceAddresses(observe(this.#node.socket)),
+      isReadyForPods: () => this.#isReadyForPods(),
+    })
+    // What the source learned while nobody was told.
+    this.#followSource()
     await this.#announceWhenReady()
     this.#housekeeping = setInterval(() => void this.#keepHouse(), config.fullCheckIntervalMs)
-    logger.info('agent.serving', { socket: paths.socketPath, vnics: vnics.map(({ id }) => id) })
+    logger.info('agent.serving', { socket: paths.socketPath, vnics: this.#vnics?.map(({ id }) => id) })
     return ok(undefined)
   }
 
-  #invoke(invocation: Invocation): Promise<CniAnswer> {
+  async #invoke(invocation: Invocation): Promise<CniAnswer> {
     const { clock, logger } = this.#options
-    const deps = { attachments: this.#attachments, node: this.#node, gate: this.#gate, clock, logger }
-    return handleInvocation(invocation, deps)
+    const unavailable = this.#unavailable()
+    const deps = { attachments: this.#attachments, node: this.#node, gate: this.#gate, unavailable, clock, logger }
+    const answered = await handleInvocation(invocation, deps)
+    this.#source.poke()
+    return answered
+  }
+
+  #unavailable(): string | undefined {
+    return this.#vnics === undefined ? 'nobody has told yet which addresses this node has' : undefined
+  }
+
+  // The callers have no remedy for an exception: the next change, or the next housekeeping, tries again.
+  #followSource(): void {
+    try {
+      const vnics = this.#source.vnics(observe(this.#node.socket))
+      if (vnics === undefined || isDeepStrictEqual(vnics, this.#vnics)) return
+      this.#setVnics(vnics)
+    } catch (error) {
+      this.#options.logger.error('source.failed', { error })
+    }
+  }
+
+  #setVnics(vnics: readonly Vnic[]): void {
+    this.#vnics = vnics
+    this.#node.setVnics(vnics)
+    const { strayed } = usage(this.#attachments.pool())
+    for (const address of strayed) {
+      if (!this.#strayed.has(address)) this.#options.logger.warn('pod.strayed', { address })
+    }
+    this.#strayed = new Set(strayed)
+  }
+
+  #nodeChanged(): void {
+    this.#source.poke()
+    if (this.#isAnnounced) return
+    this.#announceWhenReady().catch((error: unknown) => this.#options.logger.error('announce.failed', { error }))
+  }
+
+  #isReadyForPods(): boolean {
+    if (!this.#isServing || !this.#isAnnounced || this.#node.problems.length > 0) return false
+    return usage(this.#attachments.pool()).vnics.some(({ free }) => free > 0)
   }
 
   // Once the node was ready the conflist stays: a passing fault must not take the runtime's network away. It is looked
   // after at every full check, as somebody may delete it, and portmap may come later.
-  async #announceWhenReady(): Promise<void> {
+  // One after the other: whoever writes the file takes what another left half-written for a leftover.
+  #announceWhenReady(): Promise<void> {
+    const announced = this.#announcing.then(() => this.#announce())
+    this.#announcing = announced.catch(() => undefined)
+    return announced
+  }
+
+  async #announce(): Promise<void> {
+    if (!this.#isServing) return
     this.#ready ||= this.#node.view.located.some(({ vnic }) => vnic.addresses.length > 0)
-    if (this.#ready) await announcePlugin(this.#options.paths, this.#options.logger)
+    if (!this.#ready) return
+    await announcePlugin(this.#options.paths, this.#options.logger)
+    if (this.#isAnnounced) return
+    this.#isAnnounced = true
+    this.#source.poke()
   }
 
   /** What no request and no notification brings about. */
@@ -160,9 +237,11 @@ export class Agent implements AsyncDisposable {
       for (const row of this.#tenants.abandoned(observe(this.#node.socket))) {
         await this.#gate.run(formatAttachmentKey(row.key), () => this.#attachments.releaseUnchanged(row))
       }
+      this.#followSource()
       const onNode = new Set(this.#node.view.located.flatMap(({ vnic }) => vnic.addresses))
       this.#journal.prune(onNode, clock.nowMs())
       await this.#announceWhenReady()
+      this.#source.poke()
     } catch (error) {
       logger.error('housekeeping.failed', { error })
     }
@@ -198,6 +277,13 @@ export class Agent implements AsyncDisposable {
 
   #controlSources(): ControlSources {
     const { paths } = this.#options
-    return { nodeName: paths.nodeName, node: this.#node, journal: this.#journal, pool: this.#attachments.pool() }
+    return {
+      nodeName: paths.nodeName,
+      node: this.#node,
+      journal: this.#journal,
+      pool: this.#attachments.pool(),
+      source: this.#source,
+      unavailable: this.#unavailable(),
+    }
   }
 }

@@ -30,6 +30,8 @@ export interface AttachmentsDependencies {
   readonly node: NodeNetwork
   readonly interfaces: HostInterfaces
   readonly quarantined: ReadonlyMap<Ipv4, Link>
+  /** Addresses on their way back to the subnet, as of now. Absent: never any. */
+  readonly releasing?: () => ReadonlySet<Ipv4>
   readonly strategy: AllocationStrategy
   readonly cooldownMs: number
   readonly mtuBytes: number
@@ -122,13 +124,14 @@ export class Attachments {
   }
 
   pool(): AddressPool {
-    const { journal, node, quarantined, clock } = this.#deps
+    const { journal, node, quarantined, releasing, clock } = this.#deps
     const nowMs = clock.nowMs()
     // A VNIC without an interface can carry nothing: its addresses are not offered.
     const vnics = node.view.located.map(({ vnic }) => vnic)
     // Nor are addresses that the node itself has, which would be delivered to it and never to a pod.
     const taken = new Set([...quarantined.keys(), ...node.view.localAddresses])
-    return { vnics, uses: journal.view(nowMs), quarantined: taken, nowMs }
+    const leaving = releasing === undefined ? {} : { releasing: releasing() }
+    return { vnics, uses: journal.view(nowMs), quarantined: taken, nowMs, ...leaving }
   }
 
   // Everything from here to the answer is synchronous: no other request and no repair sees a half-made attachment.

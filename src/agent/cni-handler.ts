@@ -21,6 +21,8 @@ export interface CniHandlerDependencies {
   readonly attachments: Attachments
   readonly node: NodeNetwork
   readonly gate: RequestGate
+  /** Why the node cannot have addresses for pods yet; absent, or undefined, when it can. */
+  readonly unavailable?: string | undefined
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -108,11 +110,14 @@ async function collectGarbage(
 }
 
 /** No cloud call, no look at the kernel: what the last comparison found. containerd asks every few seconds. */
-function status({ node, attachments }: CniHandlerDependencies): Result<void, CniError> {
+function status({ node, attachments, unavailable }: CniHandlerDependencies): Result<void, CniError> {
+  if (unavailable !== undefined) return err(cniError('NOT_AVAILABLE', unavailable))
   if (node.problems.length > 0) return err(cniError('LIMITED_CONNECTIVITY', node.problems.join('; ')))
   const { vnics } = usage(attachments.pool())
   if (vnics.some(({ free, cooling }) => free + cooling > 0)) return ok(undefined)
-  const pools = vnics.map(({ vnicId, total }) => `VNIC ${vnicId}: all ${total} addresses are in use`)
+  const pools = vnics
+    .filter(({ total }) => total > 0)
+    .map(({ vnicId, total }) => `VNIC ${vnicId}: all ${total} addresses are in use`)
   return err(cniError('NOT_AVAILABLE', pools.length === 0 ? 'no VNIC has addresses for pods' : pools.join('; ')))
 }
 

@@ -46,7 +46,17 @@ describe('parseAgentConfig', () => {
     expect(parseAgentConfig(raw)).toEqual({ ok: true, value })
   })
 
-  const noFile = 'vnicsFile: is required: must be the path of the file with this node’s VNICs'
+  const noFile =
+    'vnicsFile: is required: must be the path of the file with this node’s VNICs, unless kubernetes says where they are told'
+  const kubernetes = { kubeconfig: '/etc/vcn-cni/kubeconfig' }
+  test.each([
+    ['a kubeconfig', kubernetes, { kind: 'kubeconfig', path: '/etc/vcn-cni/kubeconfig' }],
+    ['the pod’s service account', { inCluster: true }, { kind: 'inCluster' }],
+  ])('takes Kubernetes by %s for the source of addresses', (_how, raw, expected) => {
+    expect(parseAgentConfig({ kubernetes: raw })).toMatchObject({ ok: true, value: { kubernetes: expected } })
+  })
+
+  const one = 'kubernetes: must have exactly one of kubeconfig and inCluster'
   test.each<[what: string, raw: unknown, problems: readonly string[]]>([
     ['an empty file', null, [noFile]],
     ['no field', {}, [noFile]],
@@ -97,6 +107,37 @@ describe('parseAgentConfig', () => {
       ['logLevel: must be one of debug, info, warn, error (got "trace")'],
     ],
     ['a field with a typing error', { ...given, cooldownSecond: 1 }, ['cooldownSecond: is not a known field']],
+    [
+      'both sources of addresses',
+      { ...given, kubernetes },
+      ['vnicsFile: excludes kubernetes: the VNICs are told by one or the other (got "/etc/vcn-cni/vnics.yaml")'],
+    ],
+    ['Kubernetes without a way to it', { kubernetes: {} }, [`${one} (got {})`]],
+    [
+      'two ways to Kubernetes',
+      { kubernetes: { ...kubernetes, inCluster: true } },
+      [`${one} (got {"kubeconfig":"/etc/vcn-cni/kubeconfig","inCluster":true})`],
+    ],
+    [
+      'a kubeconfig’s relative path',
+      { kubernetes: { kubeconfig: 'config' } },
+      ['kubernetes.kubeconfig: must be absolute (got "config")'],
+    ],
+    [
+      'inCluster: false',
+      { kubernetes: { inCluster: false } },
+      ['kubernetes.inCluster: must be true, or left out (got false)'],
+    ],
+    [
+      'true for Kubernetes',
+      { kubernetes: true },
+      ['kubernetes: must be {kubeconfig: PATH} or {inCluster: true} (got true)'],
+    ],
+    [
+      'a way to Kubernetes that there is not',
+      { kubernetes: { kubeConfig: '/a' } },
+      ['kubernetes.kubeConfig: is not a known field', `${one} (got {})`],
+    ],
     [
       'several errors, all at once',
       { vnicsFile: 'x', strategy: null, mtu: 1500 },

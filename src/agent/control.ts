@@ -4,6 +4,7 @@ import { err, ok, type Result } from '../base/result.ts'
 import { formatFieldErrors, parseWith } from '../base/schema.ts'
 import { type AddressPool, usage } from '../ipam/address-pool.ts'
 import type { Journal } from '../ipam/journal.ts'
+import type { AddressSource } from './address-source.ts'
 import type { NodeNetwork } from './node-network.ts'
 import { type AgentStatus, agentStatusVersion } from './status.ts'
 
@@ -14,6 +15,9 @@ export interface ControlSources {
   readonly node: NodeNetwork
   readonly journal: Journal
   readonly pool: AddressPool
+  readonly source: Pick<AddressSource, 'status'>
+  /** Why the node cannot have addresses for pods yet. */
+  readonly unavailable: string | undefined
 }
 
 /** vcnctl's questions over the agent's socket. */
@@ -23,14 +27,16 @@ export function answerControl(question: unknown, sources: ControlSources): Resul
   return ok(describeStatus(sources))
 }
 
-function describeStatus({ nodeName, node, journal, pool }: ControlSources): AgentStatus {
+function describeStatus({ nodeName, node, journal, pool, source, unavailable }: ControlSources): AgentStatus {
   const { vnics, strayed } = usage(pool)
   const usages = new Map(vnics.map((entry) => [entry.vnicId, entry]))
+  const problems = unavailable === undefined ? node.problems : [unavailable]
   return {
     version: agentStatusVersion,
     node: nodeName,
-    ready: node.problems.length === 0,
-    problems: node.problems,
+    ready: problems.length === 0,
+    problems,
+    source: source.status(),
     rssBytes: process.memoryUsage.rss(),
     strayed,
     vnics: node.view.located.map(({ vnic, link }) => ({
@@ -45,6 +51,7 @@ function describeStatus({ nodeName, node, journal, pool }: ControlSources): Agen
       cooling: usages.get(vnic.id)?.cooling ?? 0,
       quarantined: usages.get(vnic.id)?.quarantined ?? 0,
       free: usages.get(vnic.id)?.free ?? 0,
+      releasing: vnic.addresses.length - (usages.get(vnic.id)?.total ?? vnic.addresses.length),
     })),
     attachments: journal.held().map(({ key, address, vnicId, hostIfname, ifindex, netns, pod, state }) => ({
       ...key,

@@ -19,6 +19,8 @@ import { type NodeView, unseenNode, viewNode } from './node-view.ts'
 export interface NodeNetworkOptions {
   readonly mtuBytes: number
   readonly fullCheckIntervalMs: number
+  /** After each comparison. */
+  readonly onReconciled?: () => void
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -47,7 +49,8 @@ export class NodeNetwork implements Disposable {
   readonly #monitor: NetlinkMonitor
   readonly #interval: NodeJS.Timeout
   #settling: NodeJS.Timeout | undefined
-  #vnics: readonly Vnic[] = []
+  /** Undefined: nobody has told them yet, and nothing may be taken for superfluous. */
+  #vnics: readonly Vnic[] | undefined
   #view = unseenNode
   #vnicPlan: NetnsPlan = planVnics([], 0)
   #problems: readonly string[] = ['the node has not been looked at yet']
@@ -83,7 +86,8 @@ export class NodeNetwork implements Disposable {
 
   /** Observes, plans, compares and repairs, at once. */
   reconcile(): void {
-    const { logger, mtuBytes, clock } = this.#options
+    if (this.#vnics === undefined) return
+    const { logger, mtuBytes, clock, onReconciled } = this.#options
     const startMs = clock.monotonicMs()
     const state = observe(this.socket)
     this.#view = viewNode(this.#vnics, state)
@@ -107,6 +111,7 @@ export class NodeNetwork implements Disposable {
       })
     }
     if (this.#problems.length > 0) logger.warn('node.incomplete', { problems: this.#problems })
+    onReconciled?.()
   }
 
   [Symbol.dispose](): void {
@@ -160,7 +165,8 @@ export class NodeNetwork implements Disposable {
   // By its MAC, or by its index when it has got another MAC.
   #isVnic({ mac, ifindex }: Link): boolean {
     return (
-      this.#vnics.some((vnic) => vnic.mac === mac) || this.#view.located.some(({ link }) => link.ifindex === ifindex)
+      this.#vnics?.some((vnic) => vnic.mac === mac) === true ||
+      this.#view.located.some(({ link }) => link.ifindex === ifindex)
     )
   }
 

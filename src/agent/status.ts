@@ -8,6 +8,8 @@ export interface AgentStatus {
   readonly ready: boolean
   readonly problems: readonly string[]
   readonly rssBytes: number
+  /** Who tells the node's VNICs and addresses. */
+  readonly source: SourceStatus
   readonly vnics: readonly VnicStatus[]
   readonly attachments: readonly AttachmentStatus[]
   /** Held by an attachment, but no longer on any VNIC of the node: the VCN delivers nothing to these pods. */
@@ -21,12 +23,48 @@ export interface VnicStatus {
   readonly ifname: string
   readonly ifindex: number
   readonly subnetCidr: string
-  /** Addresses for pods: total = held + cooling + quarantined + free. */
+  /** Addresses for pods: total = held + cooling + quarantined + free + releasing. */
   readonly total: number
   readonly held: number
   readonly cooling: number
   readonly quarantined: number
   readonly free: number
+  /** On their way back to the subnet, and used by nobody any more. */
+  readonly releasing: number
+}
+
+export type SourceStatus = FileSourceStatus | KubernetesSourceStatus
+
+export interface FileSourceStatus {
+  readonly kind: 'file'
+  readonly path: string
+}
+
+/** The node's NativePodNetwork, and the way to it. Times are milliseconds since the epoch. */
+export interface KubernetesSourceStatus {
+  readonly kind: 'kubernetes'
+  readonly server: string
+  /** Name of the NativePodNetwork; absent while nobody has said which instance the node is. */
+  readonly network?: string
+  /** Where the view comes from that the agent goes by: `disk` until the API server answers, `none` without either. */
+  readonly origin: 'none' | 'disk' | 'api'
+  /** The API server has told all it knows, once since the agent's start. */
+  readonly synced: boolean
+  /** Changes are heard of now. */
+  readonly watching: boolean
+  readonly lastEventMs?: number
+  readonly lastError?: { readonly message: string; readonly atMs: number }
+  /** What of the NativePodNetwork is missing or of no use, and what is being tried again. */
+  readonly problems: readonly string[]
+  readonly releases: readonly ReleaseStatus[]
+}
+
+export interface ReleaseStatus {
+  readonly address: string
+  readonly vnicId: string
+  readonly state: 'Marked' | 'Confirmed'
+  /** What keeps it on the node. */
+  readonly waiting?: string
 }
 
 export interface AttachmentStatus {

@@ -27,8 +27,13 @@ export function parseVnicsFile(raw: unknown): Result<readonly Vnic[], readonly F
   const parsed = parseWith(fileSchema, raw)
   if (!parsed.ok) return parsed
   const vnics = parsed.value.vnics.map(({ id, primary, ...rest }) => ({ ...rest, id: vnicId(id), isPrimary: primary }))
-  const errors = [...vnics.flatMap(checkVnic), ...checkTogether(vnics)]
+  const errors = checkVnics(vnics)
   return errors.length === 0 ? ok(vnics) : err(errors)
+}
+
+/** What is wrong with well-formed VNICs of one node; fields are `vnics[0].mac` and so on. */
+export function checkVnics(vnics: readonly Vnic[]): readonly FieldError[] {
+  return [...vnics.flatMap(checkVnic), ...checkTogether(vnics)]
 }
 
 function vnicId(text: string): VnicId {

@@ -24,8 +24,8 @@ interface AgentFlags {
 export function agentCommand(): Command {
   return new Command('agent')
     .description('run the node agent (in the node’s network namespace)')
-    .option('--node-name <name>', 'name of this node', hostname())
-    .option('--state-dir <dir>', 'journal and deferred DELs', '/var/lib/vcn-cni')
+    .option('--node-name <name>', 'name of this node, as its Node object has it', hostname())
+    .option('--state-dir <dir>', 'journal, deferred DELs, last view of the NativePodNetwork', '/var/lib/vcn-cni')
     .option('--socket <path>', 'socket the executable and vcnctl connect to', '/run/vcn-cni/agent.sock')
     .option('--cni-bin-dir <dir>', 'where the container runtime looks for plugins', '/opt/cni/bin')
     .option('--cni-conf-dir <dir>', 'where the container runtime looks for configurations', '/etc/cni/net.d')

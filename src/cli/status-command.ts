@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import type { AgentStatus } from '../agent/status.ts'
+import type { AgentStatus, KubernetesSourceStatus, SourceStatus } from '../agent/status.ts'
 import { fetchAgentStatus } from './agent-client.ts'
 import { formatTable } from './table.ts'
 
@@ -20,12 +20,12 @@ export function statusCommand(): Command {
 function describe(status: AgentStatus): string {
   const state = status.ready ? 'ready' : `not ready: ${status.problems.join('; ')}`
   const vnics = formatTable(
-    ['VNIC', 'INTERFACE', 'SUBNET', 'ADDRESSES', 'HELD', 'COOLING', 'QUARANTINED', 'FREE'],
-    status.vnics.map(({ id, ifname, primary, subnetCidr, total, held, cooling, quarantined, free }) => [
+    ['VNIC', 'INTERFACE', 'SUBNET', 'ADDRESSES', 'HELD', 'COOLING', 'QUARANTINED', 'RELEASING', 'FREE'],
+    status.vnics.map(({ id, ifname, primary, subnetCidr, total, held, cooling, quarantined, releasing, free }) => [
       id,
       primary ? `${ifname} (primary)` : ifname,
       subnetCidr,
-      ...[total, held, cooling, quarantined, free].map(String),
+      ...[total, held, cooling, quarantined, releasing, free].map(String),
     ]),
   )
   const pods = formatTable(
@@ -40,5 +40,32 @@ function describe(status: AgentStatus): string {
     ]),
   )
   const strayed = status.strayed.map((address) => `address ${address} is held by a pod, but on no VNIC of this node\n`)
-  return `node ${status.node}: ${state}\n\n${vnics}\n${pods}${strayed.join('')}`
+  return `node ${status.node}: ${state}\n${describeSource(status.source)}\n${vnics}\n${pods}${strayed.join('')}`
+}
+
+function describeSource(source: SourceStatus): string {
+  if (source.kind === 'file') return `addresses: by file ${source.path}\n`
+  const { network, server, lastEventMs, lastError, problems, releases } = source
+  const heard = lastEventMs === undefined ? 'never' : new Date(lastEventMs).toISOString()
+  return [
+    `addresses: by NativePodNetwork ${network ?? '(not known yet)'}, ${origins[source.origin]}`,
+    `API server: ${server}, ${connectionOf(source)}, last heard of ${heard}`,
+    ...(lastError === undefined ? [] : [`last error: ${new Date(lastError.atMs).toISOString()} ${lastError.message}`]),
+    ...problems.map((problem) => `problem: ${problem}`),
+    ...releases.map(({ address, vnicId, state, waiting }) => {
+      return `release: ${address} of ${vnicId}: ${state}${waiting === undefined ? '' : `, ${waiting}`}`
+    }),
+    '',
+  ].join('\n')
+}
+
+const origins: Readonly<Record<KubernetesSourceStatus['origin'], string>> = {
+  none: 'which nobody has told yet',
+  disk: 'as it was before the agent started',
+  api: 'as the API server tells it',
+}
+
+function connectionOf({ synced, watching }: KubernetesSourceStatus): string {
+  if (watching) return 'connected'
+  return synced ? 'connection lost' : 'not reached yet'
 }

@@ -16,10 +16,12 @@ export interface AddressPool {
   readonly uses: ReadonlyMap<Ipv4, AddressUse>
   /** Seen on live interfaces of the kernel, but held by nobody in the journal: not ours to give away until they are gone. */
   readonly quarantined: ReadonlySet<Ipv4>
+  /** On their way back to the subnet: given out no more, while whoever has one keeps it. Absent: none. */
+  readonly releasing?: ReadonlySet<Ipv4>
   readonly nowMs: number
 }
 
-/** A VNIC's addresses for pods; total = held + cooling + quarantined + free. */
+/** A VNIC's addresses for pods; total = held + cooling + quarantined + free: without those of `releasing` that are at rest. */
 export interface VnicUsage {
   readonly vnicId: VnicId
   readonly total: number
@@ -49,7 +51,7 @@ export function usage(pool: AddressPool): NodeUsage {
 
 /** One pass over the VNIC's addresses: 2,000 take about 40 µs, so that no index has to be kept in step with the journal. */
 export function vnicUsage(vnic: Vnic, pool: AddressPool): VnicUsage {
-  const { uses, quarantined, nowMs } = pool
+  const { uses, quarantined, releasing, nowMs } = pool
   const counts = { held: 0, cooling: 0, quarantined: 0, free: 0 }
   let next: Ipv4 | undefined
   let nextReleasedMs = Infinity
@@ -58,7 +60,7 @@ export function vnicUsage(vnic: Vnic, pool: AddressPool): VnicUsage {
     if (use !== undefined && use.state !== 'cooling') counts.held++
     else if (quarantined.has(address)) counts.quarantined++
     else if (use !== undefined && nowMs < use.coolingUntilMs) counts.cooling++
-    else {
+    else if (releasing?.has(address) !== true) {
       counts.free++
       const releasedMs = use?.releasedMs ?? -Infinity
       if (next === undefined || releasedMs < nextReleasedMs) {
@@ -67,5 +69,6 @@ export function vnicUsage(vnic: Vnic, pool: AddressPool): VnicUsage {
       }
     }
   }
-  return { vnicId: vnic.id, total: vnic.addresses.length, ...counts, next }
+  const total = counts.held + counts.quarantined + counts.cooling + counts.free
+  return { vnicId: vnic.id, total, ...counts, next }
 }

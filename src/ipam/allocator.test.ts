@@ -170,3 +170,18 @@ describe('usage', () => {
     expect(usage({ ...pool, uses }).strayed).toEqual([gone])
   })
 })
+
+describe('addresses on their way back to the subnet', () => {
+  const pool = { ...poolOf([unused, held, released(1)], allHeld), releasing: new Set([a1, a2, a3]) }
+
+  it('are given to nobody, and count only while somebody has them or they cool', () => {
+    expect(allocate(pool, { strategy: 'spread' })).toMatchObject({ ok: false, error: { kind: 'pool-empty' } })
+    const [usageOfA] = usage(pool).vnics
+    expect(usageOfA).toMatchObject({ total: 2, held: 1, cooling: 1, quarantined: 0, free: 0, next: undefined })
+  })
+
+  it('are refused to who asks for one', () => {
+    const refused = allocate(pool, { strategy: 'spread', requestedIp: a1 })
+    expect(refused.ok ? '' : describeAllocationError(refused.error)).toContain('it is on its way back to the subnet')
+  })
+})

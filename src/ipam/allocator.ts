@@ -19,7 +19,7 @@ export interface Allocation {
   readonly vnicId: VnicId
 }
 
-export type ReservedReason = 'primary-address' | 'router' | 'quarantined'
+export type ReservedReason = 'primary-address' | 'router' | 'quarantined' | 'releasing'
 
 export type AllocationError =
   | { readonly kind: 'pool-empty'; readonly vnics: readonly VnicUsage[] }
@@ -57,6 +57,9 @@ function allocateRequested(pool: AddressPool, address: Ipv4): Result<Allocation,
   const use = pool.uses.get(address)
   if (use !== undefined && use.state !== 'cooling') return err({ kind: 'in-use', address, key: use.key })
   if (pool.quarantined.has(address)) return err({ kind: 'reserved', address, vnicId: owner.id, reason: 'quarantined' })
+  if (pool.releasing?.has(address) === true) {
+    return err({ kind: 'reserved', address, vnicId: owner.id, reason: 'releasing' })
+  }
   if (use !== undefined && pool.nowMs < use.coolingUntilMs) {
     return err({ kind: 'cooling', address, untilMs: anchorCooldown(use, pool.nowMs).coolingUntilMs })
   }
@@ -84,6 +87,7 @@ const reservedBecause: Record<ReservedReason, string> = {
   'primary-address': "it is the VNIC's own address",
   router: "it is the subnet's router",
   quarantined: 'a live interface that the journal does not know has it',
+  releasing: 'it is on its way back to the subnet',
 }
 
 function describeUsage({ vnicId, total, held, cooling, quarantined }: VnicUsage): string {

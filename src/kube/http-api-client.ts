@@ -1,4 +1,3 @@
-import type { KubeConfig } from '@kubernetes/client-node'
 import * as z from 'zod'
 import { err, ok, type Result } from '../base/result.ts'
 import { parseWith } from '../base/schema.ts'
@@ -14,6 +13,7 @@ import type {
   WatchItem,
   WatchQuery,
 } from './api-client.ts'
+import type { ApiAccess } from './api-access.ts'
 import type { ApiError } from './api-error.ts'
 import { apiErrorOfAnswer } from './api-status.ts'
 import { type HttpAnswer, type HttpRequest, HttpTransport, messageOf, type TransportFailure } from './http-transport.ts'
@@ -51,16 +51,16 @@ const listSchema = z.object({
 // A field that the server does not know is an error, not silently dropped (API concepts, "Field validation").
 const strict = { fieldValidation: 'Strict' } as const
 
-export function createApiClient(config: KubeConfig, options: ApiClientOptions): ApiClient {
-  return new HttpApiClient(config, options)
+export function createApiClient(access: ApiAccess, options: ApiClientOptions): ApiClient {
+  return new HttpApiClient(access, options)
 }
 
 class HttpApiClient implements ApiClient {
   readonly #transport: HttpTransport
   readonly #timeoutMs: number
 
-  constructor(config: KubeConfig, { userAgent, requestTimeoutMs = 30_000 }: ApiClientOptions) {
-    this.#transport = new HttpTransport(config, userAgent)
+  constructor(access: ApiAccess, { userAgent, requestTimeoutMs = 30_000 }: ApiClientOptions) {
+    this.#transport = new HttpTransport(access, userAgent)
     this.#timeoutMs = requestTimeoutMs
   }
 

@@ -1,7 +1,7 @@
 import http from 'node:http'
 import https from 'node:https'
-import type { KubeConfig } from '@kubernetes/client-node'
 import { err, ok, type Result } from '../base/result.ts'
+import type { ApiAccess } from './api-access.ts'
 
 export interface HttpRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
@@ -24,20 +24,18 @@ export interface TransportFailure {
   readonly message: string
 }
 
-/** Authenticated requests over kept-alive connections to the server of a kubeconfig's current context. */
+/** Authenticated requests over kept-alive connections to one server. */
 export class HttpTransport implements Disposable {
-  readonly #config: KubeConfig
+  readonly #access: ApiAccess
   readonly #server: URL
   readonly #userAgent: string
   readonly #http = new http.Agent({ keepAlive: true })
   // Node keeps connections apart by certificate and key, so rotated credentials get new ones (Agent.getName).
   readonly #https = new https.Agent({ keepAlive: true })
 
-  constructor(config: KubeConfig, userAgent: string) {
-    const cluster = config.getCurrentCluster()
-    if (cluster === null) throw new Error('the kubeconfig has no current cluster; load it with loadKubeConfig')
-    this.#config = config
-    this.#server = new URL(cluster.server)
+  constructor(access: ApiAccess, userAgent: string) {
+    this.#access = access
+    this.#server = access.server
     this.#userAgent = userAgent
   }
 
@@ -60,25 +58,19 @@ export class HttpTransport implements Disposable {
   }
 
   async #authenticated(request: HttpRequest): Promise<Result<https.RequestOptions, TransportFailure>> {
-    const options: https.RequestOptions = { headers: {} }
-    try {
-      // Asked every time: tokens of service accounts and of exec plugins expire. client-node caches what it may.
-      await this.#config.applyToHTTPSOptions(options)
-    } catch (error) {
-      return err({ kind: 'credentials', message: `no credentials: ${messageOf(error)}` })
-    }
-    const isProxied = this.#config.getCurrentCluster()?.proxyUrl !== undefined
-    const ownAgent = this.#server.protocol === 'http:' ? this.#http : this.#https
+    const server = this.#server
+    const granted = await this.#access.credentials()
+    if (!granted.ok) return err({ kind: 'credentials', message: `no credentials: ${granted.error}` })
+    const { headers, options, proxyAgent } = granted.value
     return ok({
       ...options,
-      // client-node's agent opens a connection a request; only a proxied one is more than that.
-      agent: isProxied ? options.agent : ownAgent,
-      protocol: this.#server.protocol,
-      hostname: unbracketed(this.#server.hostname),
-      port: this.#server.port,
+      agent: proxyAgent ?? (server.protocol === 'http:' ? this.#http : this.#https),
+      protocol: server.protocol,
+      hostname: unbracketed(server.hostname),
+      port: server.port,
       method: request.method,
-      path: `${this.#server.pathname.replace(/\/$/, '')}${request.path}`,
-      headers: { ...definedHeaders(options.headers), ...bodyHeaders(request), 'user-agent': this.#userAgent },
+      path: `${server.pathname.replace(/\/$/, '')}${request.path}`,
+      headers: { ...headers, ...bodyHeaders(request), 'user-agent': this.#userAgent },
     })
   }
 
@@ -123,11 +115,6 @@ function bodyHeaders({ body, contentType }: HttpRequest): http.OutgoingHttpHeade
   const accept = { accept: 'application/json' }
   if (body === undefined) return accept
   return { ...accept, 'content-type': contentType ?? 'application/json', 'content-length': Buffer.byteLength(body) }
-}
-
-function definedHeaders(headers: https.RequestOptions['headers']): http.OutgoingHttpHeaders {
-  if (headers === undefined || Array.isArray(headers)) return {}
-  return { ...(headers as http.OutgoingHttpHeaders) }
 }
 
 // RFC 9110 10.2.3 also allows a date; the API server writes seconds.

@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { KubeConfig } from '@kubernetes/client-node'
 import type { ApiClient } from './api-client.ts'
 import { createApiClient } from './http-api-client.ts'
+import { KubeConfigAccess } from './kube-config.ts'
 
 export interface ScriptedRequest {
   readonly method: string
@@ -70,8 +70,8 @@ export class ScriptedServer implements AsyncDisposable {
   }
 }
 
-export function kubeConfigFor(server: string): KubeConfig {
-  const config = new KubeConfig()
+export function kubeConfigFor(server: string): KubeConfigAccess {
+  const config = new KubeConfigAccess()
   config.loadFromClusterAndUser({ name: 'test', server, skipTLSVerify: true }, { name: 'test', token: 'secret' })
   return config
 }

@@ -28,6 +28,8 @@ export interface TestNodeOptions {
   readonly skipSourceDestCheck?: boolean
   /** The whole of vnics.yaml, in place of what `addresses` would make. */
   readonly vnicsYaml?: string
+  /** When everything but the agent is there: may put another configuration in place. */
+  readonly beforeAgent?: (node: TestNode) => Promise<void>
 }
 
 export interface CniCall {
@@ -93,6 +95,7 @@ export class TestNode implements AsyncDisposable {
       writeFileSync(node.vnicsPath, options.vnicsYaml ?? renderVnics(addresses))
       writeFileSync(node.configPath, stringify({ logLevel: 'debug', ...options.config, vnicsFile: node.vnicsPath }))
       if (options.portmap === true) node.addReferencePlugins('portmap')
+      await options.beforeAgent?.(node)
       await node.startAgent()
       return node
     } catch (error) {

@@ -1,0 +1,204 @@
+import { join } from 'node:path'
+import type { Ipv4 } from '../../base/ip.ts'
+import type { Logger } from '../../base/logger.ts'
+import { ok, type Result } from '../../base/result.ts'
+import type { Vnic } from '../../base/vnic.ts'
+import type { NetnsState } from '../../datapath/state.ts'
+import type { ApiAccess } from '../../kube/api-access.ts'
+import type { ApiClient } from '../../kube/api-client.ts'
+import { createApiClient } from '../../kube/http-api-client.ts'
+import { inClusterAccess } from '../../kube/in-cluster-access.ts'
+import { kubeconfigFileAccess } from '../../kube/kubeconfig-access.ts'
+import type { NativePodNetwork } from '../../kube/native-pod-network.ts'
+import { systemScheduler } from '../../kube/scheduler.ts'
+import type { AddressSource, ServedNode } from '../address-source.ts'
+import type { KubernetesConfig } from '../config.ts'
+import type { SourceStatus } from '../status.ts'
+import { NetworkFollower } from './network-follower.ts'
+import { networkFileName } from './network-file.ts'
+import { NodeAdmission } from './node-admission.ts'
+import { primaryVnic } from './primary-vnic.ts'
+import { addressesInUse, planReleases, type ReleaseStep } from './release-handshake.ts'
+import { describeSource } from './source-status.ts'
+import { StatusReporter } from './status-reporter.ts'
+import type { StatusReport } from './status-report.ts'
+import { checkedVnics } from './network-view.ts'
+import { ViewKeeper } from './view-keeper.ts'
+
+export interface KubernetesSourceOptions {
+  readonly nodeName: string
+  readonly stateDirectory: string
+  readonly logger: Logger
+}
+
+/** How long the start waits for the API server before it goes by what is on disk. */
+const patienceMs = 2000
+
+/**
+ * The node's NativePodNetwork as the source of its addresses; and what the cluster is told in return: how many are in
+ * use, which ones may go, that the node is ready. Nothing that serves a request waits for the API server.
+ */
+export class KubernetesSource implements AddressSource {
+  readonly #options: KubernetesSourceOptions
+  readonly #access: ApiAccess
+  readonly #client: ApiClient
+  readonly #follower: NetworkFollower
+  readonly #keeper: ViewKeeper
+  readonly #reporter: StatusReporter
+  readonly #admission: NodeAdmission
+  readonly #stopping = new AbortController()
+  #running: Promise<unknown> = Promise.resolve()
+  #served: ServedNode | undefined
+  #primary: Vnic | undefined
+  #problems: readonly string[] = []
+  #steps: readonly ReleaseStep[] = []
+
+  /** Fails for a configuration that can never work; an API server that is away is no failure. */
+  static async open(
+    config: KubernetesConfig,
+    options: KubernetesSourceOptions,
+  ): Promise<Result<KubernetesSource, string>> {
+    const access = config.kind === 'inCluster' ? inClusterAccess() : kubeconfigFileAccess(config.path)
+    if (!access.ok) return access
+    const source = new KubernetesSource(access.value, options)
+    await source.#begin()
+    return ok(source)
+  }
+
+  private constructor(access: ApiAccess, options: KubernetesSourceOptions) {
+    const { nodeName, stateDirectory, logger } = options
+    this.#options = options
+    this.#access = access
+    this.#client = createApiClient(access, { userAgent: 'vcn-cni-agent', requestTimeoutMs: 10_000 })
+    const common = { client: this.#client, scheduler: systemScheduler, random: Math.random, logger }
+    this.#keeper = new ViewKeeper({
+      ...common,
+      path: join(stateDirectory, networkFileName),
+      onChange: () => {
+        this.#served?.sourceChanged()
+        // A marking that is on disk now may be confirmed.
+        this.poke()
+      },
+    })
+    this.#follower = new NetworkFollower({
+      ...common,
+      nodeName,
+      onNode: () => this.#admission.worker.poke(),
+      onNetwork: (network) => this.#see(network),
+      onNetworkDeleted: (name) =>
+        logger.warn('kube.network.deleted', { name, note: 'its last state goes on being used' }),
+    })
+    this.#reporter = new StatusReporter({
+      ...common,
+      network: () => this.#follower.network,
+      report: () => this.#report(),
+    })
+    this.#admission = new NodeAdmission({
+      ...common,
+      node: () => this.#follower.node,
+      isReadyForPods: () => this.#served?.isReadyForPods() === true,
+    })
+  }
+
+  vnics(state: NetnsState): readonly Vnic[] | undefined {
+    const { view } = this.#keeper
+    if (view === undefined) return undefined
+    const derived = primaryVnic(state)
+    // Without a default route for a moment (a renewed lease), the node has not got another VNIC.
+    if (derived.ok) this.#primary = derived.value
+    const { vnics, problems } = checkedVnics(view, this.#primary)
+    this.#say([...(derived.ok ? [] : [`primary VNIC: ${derived.error}`]), ...problems])
+    return vnics
+  }
+
+  releasing(): ReadonlySet<Ipv4> {
+    return this.#keeper.releasing
+  }
+
+  reload(): void {
+    this.#options.logger.info('kube.reload', { note: 'nothing to do: the NativePodNetwork is followed as it changes' })
+  }
+
+  serve(node: ServedNode): void {
+    this.#served = node
+    const { signal } = this.#stopping
+    this.#running = Promise.all([this.#running, this.#reporter.worker.run(signal), this.#admission.worker.run(signal)])
+    this.poke()
+  }
+
+  poke(): void {
+    this.#reporter.worker.poke()
+    this.#admission.worker.poke()
+  }
+
+  status(): SourceStatus {
+    return describeSource({
+      server: this.#access.server.href,
+      follower: this.#follower,
+      keeper: this.#keeper,
+      problems: this.#problems,
+      failures: [this.#keeper.worker, this.#reporter.worker, this.#admission.worker].flatMap(
+        ({ lastError }) => lastError ?? [],
+      ),
+      steps: this.#steps,
+    })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort()
+    await this.#running
+    this.#client.close()
+  }
+
+  /** Until the newest view is known and on disk, or the API server has had its time. */
+  async #begin(): Promise<void> {
+    const { signal } = this.#stopping
+    const { logger } = this.#options
+    this.#running = Promise.all([this.#keeper.worker.run(signal), this.#follower.run(signal)])
+    const patience = AbortSignal.any([signal, AbortSignal.timeout(patienceMs)])
+    try {
+      await this.#follower.whenSettled(patience)
+      await this.#keeper.whenTaken(patience)
+    } catch (error) {
+      if (!patience.aborted) throw error
+      logger.warn('kube.start.alone', { server: this.#access.server.href, note: 'going by what is on disk' })
+    }
+    this.#keeper.useRecorded()
+  }
+
+  #see(network: NativePodNetwork): void {
+    this.#keeper.see(network)
+    this.#reporter.worker.poke()
+  }
+
+  #report(): StatusReport & { readonly againMs: number | undefined } {
+    const served = this.#served
+    if (served === undefined) throw new Error('a report before the agent serves')
+    const nowMs = systemScheduler.nowMs()
+    const uses = served.uses()
+    const { count, nextChangeMs } = addressesInUse(uses, nowMs)
+    const { releases } = this.#keeper
+    const isMarked = releases.some(({ state }) => state === 'Marked')
+    const steps = !isMarked
+      ? []
+      : planReleases(releases, {
+          uses,
+          onInterfaces: served.addressesOnInterfaces(),
+          recorded: this.#keeper.recordedReleases,
+          nowMs,
+        })
+    this.#steps = steps
+    const confirmable = new Set(steps.flatMap(({ kind, address }) => (kind === 'confirm' ? [address] : [])))
+    const dueMs = steps.flatMap((step) => (step.kind === 'wait' && step.untilMs !== undefined ? [step.untilMs] : []))
+    const nextMs = Math.min(nextChangeMs ?? Infinity, ...dueMs)
+    // A cooldown is over in the millisecond it names.
+    return { usedAddresses: count, confirmable, againMs: nextMs === Infinity ? undefined : Math.max(0, nextMs - nowMs) }
+  }
+
+  #say(problems: readonly string[]): void {
+    if (problems.join() !== this.#problems.join() && problems.length > 0) {
+      this.#options.logger.error('kube.network.unusable', { problems })
+    }
+    this.#problems = problems
+  }
+}
