@@ -18,7 +18,7 @@ import { KubeApiServer } from '../../src/lab/kube-api/server.ts'
 import { availabilityDomain, flexShape, testKey, testKeys } from '../../src/lab/oci-api/cloud.fixture.ts'
 import { CloudModel, type CloudSettings } from '../../src/lab/oci-api/cloud-model.ts'
 import type { InstanceRecord, NsgRecord, SubnetRecord, VcnRecord } from '../../src/lab/oci-api/cloud-records.ts'
-import { launchInstance } from '../../src/lab/oci-api/instances.ts'
+import { launchInstance, terminateInstance } from '../../src/lab/oci-api/instances.ts'
 import { SystemScheduler } from '../../src/lab/oci-api/scheduler.ts'
 import { type OciApiOptions, OciApiServer } from '../../src/lab/oci-api/server.ts'
 import { CallCounters } from '../../src/oci/call-counters.ts'
@@ -40,6 +40,8 @@ export interface CloudOptions {
   readonly rate?: { readonly perSecond: number; readonly burst: number }
   readonly key?: ApiKey
   readonly logger?: Logger
+  /** Around the client of the controllers; the tests' own stays as it is. */
+  readonly wrapClient?: (client: ApiClient) => ApiClient
 }
 
 export interface NodeOptions {
@@ -153,7 +155,7 @@ export class ControlledCloud implements AsyncDisposable {
     const retry = { budgetMs: 10_000, firstPauseMs: 20, longestPauseMs: 200 }
     const controller = new Controller({
       config: this.config(),
-      client: this.client,
+      client: this.#options.wrapClient?.(this.client) ?? this.client,
       services: limitCoreServices(services, { ...shared, limiter, counters: this.counters, retry }),
       identity: 'test',
       scheduler: systemScheduler,
@@ -191,6 +193,10 @@ export class ControlledCloud implements AsyncDisposable {
     const manifest = { metadata: { name: options.name }, spec: { providerID: `oci://${instance.id}` } }
     if (options.registers !== false) unwrap(await this.client.create(nodes, manifest, AbortSignal.timeout(5000)))
     return { instance, npn: uniquePart(instance.id) }
+  }
+
+  terminate(id: InstanceRecord['id']): void {
+    terminateInstance(this.model, id)
   }
 
   async addPods(node: string, count: number, prefix = 'pod'): Promise<void> {

@@ -27,7 +27,7 @@ describe('a controller that is killed again and again while its nodes grow and s
     )
     await using cloud = await ControlledCloud.start({ elastic: { preferBlocks }, api: { faults: lostAnswers } })
     await using stack = new AsyncDisposableStack()
-    const agents = []
+    const agents: SimulatedAgent[] = []
     const npns: string[] = []
     for (const name of ['worker-1', 'worker-2', 'worker-3']) {
       const { npn } = await cloud.addNode({ name })
