@@ -1,11 +1,16 @@
 import { stringify } from 'yaml'
 import { formatCidr } from '../base/cidr.ts'
+import { clusterPaths } from './cluster-paths.ts'
 import type { LabNode, LabState } from './lab-state.ts'
 import { nodePaths } from './names.ts'
 
 /** The agent's configuration file; its keys are the agent's (docs/configuration.md). */
 export function renderAgentConfig(lab: LabState, node: LabNode): string {
-  return stringify({ vnicsFile: nodePaths(lab.name, node.name).vnicsFile, ...lab.agent })
+  const source =
+    lab.cluster === undefined
+      ? { vnicsFile: nodePaths(lab.name, node.name).vnicsFile }
+      : { kubernetes: { kubeconfig: clusterPaths(lab.name).nodeKubeconfig } }
+  return stringify({ ...source, ...lab.agent })
 }
 
 /** The VNICs of a node as the agent's standalone address source wants them. */

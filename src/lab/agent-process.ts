@@ -30,7 +30,7 @@ const logTailLines = 20
 export function writeAgentFiles(lab: LabState, node: LabNode): void {
   const paths = nodePaths(lab.name, node.name)
   for (const directory of [paths.state, paths.cniBin, paths.cniConf]) mkdirSync(directory, { recursive: true })
-  writeFileSync(paths.vnicsFile, renderVnicsFile(lab, node))
+  if (lab.cluster === undefined) writeFileSync(paths.vnicsFile, renderVnicsFile(lab, node))
   writeFileSync(paths.agentConfig, renderAgentConfig(lab, node))
 }
 

@@ -109,6 +109,17 @@ export class Fabric implements Disposable {
     this.#state = { ...this.#state, vnics: [...this.#state.vnics, vnic] }
   }
 
+  /** A node with its primary VNIC, configured as an image does it. */
+  async addNode(primary: LabVnic): Promise<void> {
+    createNamedNetns(primary.nodeNetns)
+    using netns = openLabNetns(primary.nodeNetns)
+    withNetns(netns, () => {
+      setSysctls(nodeSysctls)
+    })
+    await this.attachVnic(primary)
+    configurePrimary(primary, this.#subnetOf(primary))
+  }
+
   /** The interface vanishes from the node, and its addresses from the VCN. */
   async detachVnic(id: VnicId): Promise<void> {
     const vnic = this.#vnic(id)

@@ -1,6 +1,8 @@
 import { readFileSync, rmSync } from 'node:fs'
 import { listNamedNetns, removeNamedNetns } from '../linux/netns.ts'
 import * as libc from '../linux/libc.ts'
+import { clusterPaths } from './cluster-paths.ts'
+import { readLabState } from './lab-store.ts'
 import { labDirectory, labOfNetns } from './names.ts'
 import { endProcesses, processesIn, processesStartedWith } from './process-scan.ts'
 
@@ -24,13 +26,31 @@ export async function labDown(name: string): Promise<Removed> {
       for (const pid of found) processes.add(pid)
       return found
     })
-  await end(() => [...agents(name), ...processesIn(namespaces)])
+  await leaveExistingCluster(name)
+  // First what would start processes again.
+  await end(() => clusterProcesses(name))
+  await end(() => [...clusterProcesses(name), ...agents(name), ...processesIn(namespaces)])
   for (const netns of namespaces) removeNamedNetns(netns)
   // One that an `up` began to start at the moment it was killed itself may have come to the namespace only now.
   await end(() => agents(name))
   unmountBelow(labDirectory(name))
   rmSync(labDirectory(name), { recursive: true, force: true })
   return { processes: processes.size, namespaces: namespaces.length }
+}
+
+async function leaveExistingCluster(name: string): Promise<void> {
+  const lab = readLabState(name)
+  const kubeconfig = lab.ok ? lab.value.cluster?.existingKubeconfig : undefined
+  if (kubeconfig === undefined) return
+  // Loaded when wanted only, as the Kubernetes client takes its time.
+  const { leaveCluster } = await import('./cluster/leave-cluster.ts')
+  await leaveCluster(name, kubeconfig)
+}
+
+/** The cluster process and the controller. */
+function clusterProcesses(lab: string): readonly number[] {
+  const { directory, controllerConfig } = clusterPaths(lab)
+  return [...processesStartedWith('--directory', directory), ...processesStartedWith('--config', controllerConfig)]
 }
 
 /** By their command line: an agent whose namespace has lost its name is not found by the namespace. */

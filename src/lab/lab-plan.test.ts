@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest'
+import { parse } from 'yaml'
 import { formatCidr } from '../base/cidr.ts'
 import { unwrap } from '../base/result.ts'
 import { isUsable } from './address-picker.ts'
-import { renderVnicsFile } from './agent-files.ts'
+import { renderAgentConfig, renderVnicsFile } from './agent-files.ts'
 import { planLab } from './lab-plan.ts'
 import { encodeLabState, parseLabState, registeredAddresses } from './lab-state.ts'
-import { defaultScenarioFile, readScenario } from './scenario-file.ts'
+import { clusterScenarioFile, defaultScenarioFile, readScenario } from './scenario-file.ts'
 
 const scenario = unwrap(readScenario(defaultScenarioFile))
 const plan = (seed: number) => planLab('l', scenario, seed, '2026-01-01T00:00:00Z')
@@ -51,6 +52,12 @@ describe('lab.json', () => {
     expect(parseLabState(encodeLabState(plan(9)))).toEqual({ ok: true, value: plan(9) })
   })
 
+  it('of a cluster, too', () => {
+    const cluster = planLab('c', unwrap(readScenario(clusterScenarioFile)), 1, '2026-01-01T00:00:00Z')
+    expect(cluster.cluster?.settings.podSubnets).toEqual(['pods'])
+    expect(parseLabState(encodeLabState(cluster))).toEqual({ ok: true, value: cluster })
+  })
+
   it.each([
     ['text cut off', (text: string) => text.slice(0, 100), 'not valid JSON'],
     [
@@ -74,4 +81,16 @@ it('the agent is told the VNICs of its own node only, with their addresses', () 
   expect(text).toContain(`mac: ${secondary.mac}`)
   expect(text).toContain(`primaryAddress: ${primary.primaryAddress}`)
   for (const address of secondary.secondaryAddresses) expect(text).toContain(`- ${address}\n`)
+})
+
+it('the agent of a cluster’s node is told where the Kubernetes API is, and of no VNICs', () => {
+  const lab = planLab('c', unwrap(readScenario(clusterScenarioFile)), 1, '2026-01-01T00:00:00Z')
+  const [node] = lab.nodes
+  if (node === undefined) throw new Error('an empty lab')
+  expect(parse(renderAgentConfig(lab, node))).toEqual({
+    kubernetes: { kubeconfig: '/run/vcn-lab/c/node-kubeconfig' },
+    strategy: 'spread',
+    cooldownSeconds: 2,
+    mtuBytes: 9000,
+  })
 })

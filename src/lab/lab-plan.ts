@@ -40,6 +40,7 @@ export function planLab(name: string, scenario: Scenario, seed: number, createdA
     },
     nodes: scenario.nodes.map((node) => ({ name: node.name, netns: nodeNetns(name, node.name) })),
     agent: scenario.agent,
+    ...(scenario.cluster !== undefined && { cluster: { settings: scenario.cluster } }),
   }
 }
 

@@ -5,6 +5,7 @@ import { err, type Result } from '../base/result.ts'
 import { formatFieldErrors, parseWith, viaParser } from '../base/schema.ts'
 import type { VnicId } from '../base/vnic.ts'
 import * as z from 'zod'
+import { type ClusterSettings, clusterSettingsSchema } from './cluster-settings.ts'
 import type { AgentSettings } from './scenario.ts'
 
 /** A lab as it was built: lab.json. Namespaces by their name under /run/netns. */
@@ -15,6 +16,14 @@ export interface LabState {
   readonly fabric: FabricState
   readonly nodes: readonly LabNode[]
   readonly agent: AgentSettings
+  /** Present: a Kubernetes cluster; its process keeps `fabric` up to date as VNICs and addresses come and go. */
+  readonly cluster?: LabCluster | undefined
+}
+
+export interface LabCluster {
+  readonly settings: ClusterSettings
+  /** Of an existing Kubernetes API that takes the place of the lab's small one. */
+  readonly existingKubeconfig?: string | undefined
 }
 
 /** All that the emulated VCN knows: what the kernel objects are made from. */
@@ -88,6 +97,7 @@ const stateSchema: z.ZodType<LabState> = z.object({
   }),
   nodes: z.array(z.object({ name: z.string(), netns: z.string() })),
   agent: z.object({ strategy: z.enum(['spread', 'pack']), cooldownSeconds: z.number(), mtuBytes: z.int() }),
+  cluster: z.object({ settings: clusterSettingsSchema, existingKubeconfig: z.string().optional() }).optional(),
 })
 
 export function encodeLabState(state: LabState): string {

@@ -1,6 +1,7 @@
 import { formatCidr } from '../base/cidr.ts'
 import type { Result } from '../base/result.ts'
 import { agentPid } from './agent-process.ts'
+import type { ClusterReport } from './cluster/cluster-report.ts'
 import { Fabric, type VnicCounters } from './fabric.ts'
 import type { LabState, LabVnic } from './lab-state.ts'
 import { listPods, type PodRecord, readLabState } from './lab-store.ts'
@@ -16,6 +17,8 @@ export interface LabStatus {
   readonly subnets: readonly { readonly name: string; readonly cidr: string; readonly routerIp: string }[]
   readonly nodes: readonly NodeStatus[]
   readonly pods: readonly PodStatus[]
+  /** Null for a lab that is no cluster. */
+  readonly cluster: ClusterReport | null
 }
 
 export interface NodeStatus {
@@ -77,8 +80,15 @@ export async function labStatus(name: string, askAgent: AskAgent): Promise<Resul
         netns: netnsPath(netns),
         address: address ?? null,
       })),
+      cluster: lab.cluster === undefined ? null : await reportCluster(name),
     },
   }
+}
+
+async function reportCluster(name: string): Promise<ClusterReport> {
+  // Loaded when wanted only, as the Kubernetes client takes its time.
+  const { clusterReport } = await import('./cluster/cluster-report.ts')
+  return clusterReport(name)
 }
 
 async function nodeStatus(

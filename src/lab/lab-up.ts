@@ -1,7 +1,9 @@
 import { copyFileSync, existsSync } from 'node:fs'
 import { err, ok, type Result } from '../base/result.ts'
-import { type AgentFailure, startAgent, waitForAgent, writeAgentFiles } from './agent-process.ts'
+import { startAgent, waitForAgent, writeAgentFiles } from './agent-process.ts'
 import { mapBounded } from './bounded.ts'
+import type { ClusterEvent, ClusterFailure } from './cluster/cluster-up.ts'
+import { describeProcessFailure } from './cluster/cluster-processes.ts'
 import { Fabric } from './fabric.ts'
 import { labDown } from './lab-down.ts'
 import { planLab } from './lab-plan.ts'
@@ -10,7 +12,7 @@ import { claimLab, listLabs, type PodRecord, writeLabState } from './lab-store.t
 import { nodePaths } from './names.ts'
 import { addPod, describePodFailure, type PodFailure } from './pods.ts'
 import type { Scenario } from './scenario.ts'
-import { missingTool, type Tool } from './tools.ts'
+import { clusterTools, labTools, missingTool, type Tool } from './tools.ts'
 
 export interface UpOptions {
   readonly name: string
@@ -20,6 +22,8 @@ export interface UpOptions {
   readonly withPods: boolean
   /** true: what stands when something fails is left standing, to be looked at. */
   readonly keepOnFailure: boolean
+  /** Of a cluster: an existing Kubernetes API in place of the small one. */
+  readonly existingKubeconfig?: string | undefined
   readonly progress: (event: UpEvent) => void
 }
 
@@ -27,12 +31,14 @@ export type UpEvent =
   | { readonly kind: 'fabric.built'; readonly lab: LabState; readonly elapsedMs: number }
   | { readonly kind: 'agent.ready'; readonly node: string; readonly elapsedMs: number }
   | { readonly kind: 'pod.added'; readonly pod: PodRecord; readonly elapsedMs: number }
+  | (ClusterEvent & { readonly elapsedMs: number })
 
 export type UpFailure =
   | { readonly kind: 'name-taken'; readonly name: string }
   | { readonly kind: 'tool-missing'; readonly tool: Tool }
   | { readonly kind: 'plugin-missing'; readonly plugin: string }
-  | { readonly kind: 'agent'; readonly failure: AgentFailure }
+  | { readonly kind: 'no-cluster' }
+  | ClusterFailure
   | { readonly kind: 'pod'; readonly failure: PodFailure }
 
 const pluginDirectories = ['/opt/cni/bin', '/usr/lib/cni']
@@ -41,7 +47,10 @@ const podsAtOnce = 4
 /** Builds the whole lab or nothing: whatever fails, and when the signal comes, what was made is removed again. */
 export async function labUp(options: UpOptions, signal: AbortSignal): Promise<Result<LabState, UpFailure>> {
   const { name } = options
-  const tool = missingTool()
+  if (options.existingKubeconfig !== undefined && options.scenario.cluster === undefined) {
+    return err({ kind: 'no-cluster' })
+  }
+  const tool = missingTool(options.scenario.cluster === undefined ? labTools : clusterTools)
   if (tool !== undefined) return err({ kind: 'tool-missing', tool })
   if (listLabs().includes(name) || !claimLab(name).ok) return err({ kind: 'name-taken', name })
   let done: Result<LabState, UpFailure> | undefined
@@ -61,6 +70,12 @@ export function describeUpFailure(failure: UpFailure): string {
       return `${failure.tool.command} is missing; install it by: apt-get install ${failure.tool.debianPackage}`
     case 'plugin-missing':
       return `the scenario's ports need the plugin ${failure.plugin} in ${pluginDirectories.join(' or ')}; install it by: apt-get install containernetworking-plugins`
+    case 'no-cluster':
+      return 'this scenario is no cluster: it has no section cluster, and so no use for a Kubernetes API'
+    case 'process':
+      return describeProcessFailure(failure.failure)
+    case 'kubernetes':
+      return failure.problem
     case 'agent':
       return `node ${failure.failure.node}: ${failure.failure.problem}\n${failure.failure.logTail}`
     case 'pod':
@@ -72,7 +87,7 @@ async function build(options: UpOptions, signal: AbortSignal): Promise<Result<La
   const start = performance.now()
   const elapsedMs = (): number => performance.now() - start
   const { scenario, progress } = options
-  const lab = planLab(options.name, scenario, options.seed, new Date().toISOString())
+  const lab = plan(options)
   writeLabState(lab)
   const fabric = await Fabric.build(lab.fabric, signal)
   fabric[Symbol.dispose]()
@@ -81,6 +96,24 @@ async function build(options: UpOptions, signal: AbortSignal): Promise<Result<La
   for (const node of lab.nodes) writeAgentFiles(lab, node)
   const plugins = installPlugins(lab, scenario)
   if (!plugins.ok) return plugins
+  if (lab.cluster !== undefined) {
+    // Loaded when wanted only: the Kubernetes client takes half a second to read.
+    const { clusterUp } = await import('./cluster/cluster-up.ts')
+    const { pods, cluster } = scenario
+    const told = (event: ClusterEvent): void => progress({ ...event, elapsedMs: elapsedMs() })
+    const up = await clusterUp(lab, { pods, cluster, withPods: options.withPods }, told, signal)
+    return up.ok ? ok(lab) : up
+  }
+  return startNodes(lab, options, elapsedMs, signal)
+}
+
+/** The simple kind of lab: agents that read their VNICs from a file, and pods that are attached by hand. */
+async function startNodes(
+  lab: LabState,
+  { scenario, withPods, progress }: UpOptions,
+  elapsedMs: () => number,
+  signal: AbortSignal,
+): Promise<Result<LabState, UpFailure>> {
   const agents = lab.nodes.map((node) => startAgent(lab, node))
   for (const agent of agents) {
     const ready = await waitForAgent(lab, agent, signal)
@@ -88,13 +121,18 @@ async function build(options: UpOptions, signal: AbortSignal): Promise<Result<La
     progress({ kind: 'agent.ready', node: agent.node, elapsedMs: elapsedMs() })
   }
 
-  const pods = await mapBounded(options.withPods ? scenario.pods : [], podsAtOnce, async (pod) => {
+  const pods = await mapBounded(withPods ? scenario.pods : [], podsAtOnce, async (pod) => {
     const added = await addPod(lab, pod, signal)
     if (added.ok) progress({ kind: 'pod.added', pod: added.value, elapsedMs: elapsedMs() })
     return added
   })
   const failed = pods.find((pod) => !pod.ok)
   return failed === undefined ? ok(lab) : err({ kind: 'pod', failure: failed.error })
+}
+
+function plan({ name, scenario, seed, existingKubeconfig }: UpOptions): LabState {
+  const lab = planLab(name, scenario, seed, new Date().toISOString())
+  return lab.cluster === undefined ? lab : { ...lab, cluster: { ...lab.cluster, existingKubeconfig } }
 }
 
 /** Ports are the business of the reference plugin portmap: the agent chains it when it finds it. */

@@ -17,19 +17,20 @@ export type PodFailure =
 
 const takeBackTimeoutMs = 10_000
 
+export interface NewPod extends ScenarioPod {
+  /** As Kubernetes knows it; absent: a new one. */
+  readonly uid?: string
+}
+
 /** A pod: a namespace of its own that a runtime has attached to the network. */
-export async function addPod(
-  lab: LabState,
-  pod: ScenarioPod,
-  signal: AbortSignal,
-): Promise<Result<PodRecord, PodFailure>> {
+export async function addPod(lab: LabState, pod: NewPod, signal: AbortSignal): Promise<Result<PodRecord, PodFailure>> {
   const node = runtimeNode(lab, pod.node)
   if (!node.ok) return node
   const ports = checkPorts(node.value, pod)
   if (!ports.ok) return ports
   const record: PodRecord = {
-    ...pod,
     uid: randomUUID(),
+    ...pod,
     netns: podNetns(lab.name, pod.name),
     containerId: randomBytes(32).toString('hex'),
     ifname: 'eth0',
@@ -39,7 +40,7 @@ export async function addPod(
     createNamedNetns(record.netns)
     const added = await addAttachment(node.value, attachmentOf(record), signal)
     if (!added.ok) {
-      forget(lab, record)
+      forgetPod(lab, record)
       return err({ kind: 'cni', pod: pod.name, failure: added.error })
     }
     const complete = { ...record, address: addressIn(added.value) }
@@ -48,7 +49,7 @@ export async function addPod(
   } catch (error) {
     // Interrupted in the middle of an ADD: the plugins must not keep what they have already given.
     await deleteAttachment(node.value, attachmentOf(record), AbortSignal.timeout(takeBackTimeoutMs))
-    forget(lab, record)
+    forgetPod(lab, record)
     throw error
   }
 }
@@ -61,7 +62,7 @@ export async function deletePod(lab: LabState, name: string, signal: AbortSignal
   if (!node.ok) return node
   const deleted = await deleteAttachment(node.value, attachmentOf(pod.value), signal)
   if (!deleted.ok) return err({ kind: 'cni', pod: name, failure: deleted.error })
-  forget(lab, pod.value)
+  forgetPod(lab, pod.value)
   return ok(undefined)
 }
 
@@ -113,7 +114,8 @@ function addressIn(result: Json): Ipv4 | undefined {
   return address.ok ? address.value : undefined
 }
 
-function forget(lab: LabState, pod: PodRecord): void {
+/** Without a DEL: for a pod whose node has gone, and everything on it. */
+export function forgetPod(lab: LabState, pod: PodRecord): void {
   removeNamedNetns(pod.netns)
   removePodRecord(lab.name, pod.name)
 }

@@ -22,6 +22,7 @@ export function checkScenario(scenario: Scenario): readonly FieldError[] {
     ...scenario.nodes.flatMap((_, index) => checkNode(scenario, index)),
     ...checkPods(scenario),
     ...checkCapacity(scenario),
+    ...checkCluster(scenario),
   ]
 }
 
@@ -84,6 +85,29 @@ function checkCapacity({ subnets, nodes }: Scenario): readonly FieldError[] {
     const problem = `${formatCidr(cidr)} has ${usable} usable addresses, the nodes' VNICs want ${wanted}`
     return [{ field: `subnets[${index}].cidr`, problem }]
   })
+}
+
+function checkCluster({ cluster, nodes, subnets }: Scenario): readonly FieldError[] {
+  if (cluster === undefined) return []
+  const secondaries = nodes.flatMap(({ vnics }, node) =>
+    vnics.flatMap(({ primary, secondaryAddresses }, index) => {
+      const field = `nodes[${node}].vnics[${index}]`
+      if (!primary)
+        return [
+          { field, problem: 'in a cluster the controller attaches the secondary VNICs; list the primary one only' },
+        ]
+      if (secondaryAddresses === 0) return []
+      return [
+        { field: `${field}.secondaryAddresses`, problem: 'in a cluster pods have addresses of secondary VNICs only' },
+      ]
+    }),
+  )
+  const unknownSubnets = cluster.podSubnets.flatMap((name, index) =>
+    subnets.some((subnet) => subnet.name === name)
+      ? []
+      : [{ field: `cluster.podSubnets[${index}]`, problem: unknown('subnet', name, subnets) }],
+  )
+  return [...secondaries, ...unknownSubnets, ...duplicates('cluster.sets', cluster.sets)]
 }
 
 function duplicates(field: string, members: readonly { readonly name: string }[]): readonly FieldError[] {

@@ -70,6 +70,28 @@ describe('an error names the field and says what would be right', () => {
     expect(errors).toContainEqual({ field, problem: expect.stringContaining(problem) as string })
   })
 
+  const cluster = minimal.replace(/, \{ name: ens5.*\}/, '').concat('\ncluster: { podSubnets: [pods] }')
+  it.each([
+    [
+      'a secondary VNIC in a cluster',
+      minimal.concat('\ncluster: { podSubnets: [pods] }'),
+      'nodes[0].vnics[1]',
+      'the controller attaches',
+    ],
+    ['an unknown pod subnet', cluster.replace('[pods]', '[pod]'), 'cluster.podSubnets[0]', 'there are nodes, pods'],
+    ['no pod subnet', cluster.replace('[pods]', '[]'), 'cluster.podSubnets', '>=1'],
+    [
+      'a set twice',
+      cluster.replace('[pods]', '[pods], sets: [{ name: a }, { name: a }]'),
+      'cluster.sets[1].name',
+      'already cluster.sets[0]',
+    ],
+  ] as const)('%s', (_, text, field, problem) => {
+    const scenario = parseScenario(text)
+    const errors = scenario.ok ? [] : scenario.error
+    expect(errors).toContainEqual({ field, problem: expect.stringContaining(problem) as string })
+  })
+
   it('all problems are told at once', () => {
     const scenario = parseScenario(
       minimal.replace('primary: true', 'primary: false').replace('name: ens5', 'name: ens3'),

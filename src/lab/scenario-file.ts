@@ -4,6 +4,7 @@ import * as z from 'zod'
 import { parseIpv4Cidr } from '../base/cidr.ts'
 import { err, ok, type Result } from '../base/result.ts'
 import { type FieldError, parseWith, viaParser } from '../base/schema.ts'
+import { clusterSettingsSchema } from './cluster-settings.ts'
 import { parseNodeName, parsePodName } from './names.ts'
 import { checkScenario } from './scenario-check.ts'
 import type { PortMapping, Scenario } from './scenario.ts'
@@ -53,8 +54,10 @@ const scenarioSchema: z.ZodType<Scenario> = z.strictObject({
     .min(1),
   pods: z.array(podSchema).default([]),
   agent: agentSchema.prefault({}),
+  cluster: clusterSettingsSchema.optional(),
 })
 
+export const clusterScenarioFile = `${import.meta.dirname}/scenarios/cluster.yaml`
 export const defaultScenarioFile = `${import.meta.dirname}/scenarios/default.yaml`
 
 export function parseScenario(text: string): Result<Scenario, readonly FieldError[]> {

@@ -1,4 +1,5 @@
 import type { Ipv4Cidr } from '../base/cidr.ts'
+import type { ClusterSettings } from './cluster-settings.ts'
 
 /** What `vcnctl lab up` builds; the file's form is described in docs/lab.md. */
 export interface Scenario {
@@ -9,6 +10,8 @@ export interface Scenario {
   readonly nodes: readonly ScenarioNode[]
   readonly pods: readonly ScenarioPod[]
   readonly agent: AgentSettings
+  /** Present: the lab is a Kubernetes cluster on an emulated cloud, whose controller attaches the secondary VNICs. */
+  readonly cluster?: ClusterSettings | undefined
 }
 
 export interface ScenarioSubnet {

@@ -1,11 +1,12 @@
 import { randomInt } from 'node:crypto'
+import { resolve } from 'node:path'
 import { Command } from 'commander'
 import { err, ok, type Result } from '../../base/result.ts'
 import { formatFieldErrors } from '../../base/schema.ts'
 import { labDown, type Removed } from '../../lab/lab-down.ts'
 import { listLabs, listPods } from '../../lab/lab-store.ts'
 import { describeUpFailure, labUp, type UpEvent } from '../../lab/lab-up.ts'
-import { defaultScenarioFile, readScenario } from '../../lab/scenario-file.ts'
+import { clusterScenarioFile, defaultScenarioFile, readScenario } from '../../lab/scenario-file.ts'
 import type { Scenario } from '../../lab/scenario.ts'
 import { CliError } from '../cli-error.ts'
 import { interruptible } from '../interrupt.ts'
@@ -13,7 +14,9 @@ import { nameOption, openLab, requireRoot, viaResult } from './lab-options.ts'
 
 interface UpFlags {
   readonly name: string
-  readonly scenario: string
+  readonly scenario?: string
+  readonly cluster: boolean
+  readonly kubeconfig?: string
   readonly seed?: number
   readonly pods: boolean
   readonly keepOnFailure: boolean
@@ -23,17 +26,21 @@ export function upCommand(): Command {
   return new Command('up')
     .description('build a lab: the VCN, its nodes with their agents, and the pods of a scenario')
     .addOption(nameOption())
-    .option('--scenario <file>', 'what to build (docs/lab.md)', defaultScenarioFile)
+    .option('--scenario <file>', 'what to build (docs/lab.md); without it the default, or with --cluster a cluster')
+    .option('--cluster', 'a Kubernetes cluster: emulated cloud, small API server, controller (for the lab only)', false)
+    .option('--kubeconfig <file>', 'of an existing Kubernetes API for the cluster, in place of the small one')
     .option('--seed <number>', 'the same number gives the same addresses', viaResult(parseSeed))
     .option('--no-pods', 'nodes only; add pods by: vcnctl lab pod add')
     .option('--keep-on-failure', 'leave what stands when something fails, to look at it', false)
     .action(async (flags: UpFlags) => {
       requireRoot()
-      const scenario = loadScenario(flags.scenario)
+      const scenario = loadScenario(flags.scenario ?? (flags.cluster ? clusterScenarioFile : defaultScenarioFile))
+      const existingKubeconfig = flags.kubeconfig === undefined ? undefined : await checkedKubeconfig(flags.kubeconfig)
       const seed = flags.seed ?? scenario.seed ?? randomSeed()
       const { name, pods: withPods, keepOnFailure } = flags
       await interruptible(async (signal) => {
-        const up = await labUp({ name, scenario, seed, withPods, keepOnFailure, progress: printProgress }, signal)
+        const options = { name, scenario, seed, withPods, keepOnFailure, existingKubeconfig, progress: printProgress }
+        const up = await labUp(options, signal)
         if (!up.ok) throw new CliError(describeUpFailure(up.error))
         const option = name === 'lab' ? '' : ` --name ${name}`
         process.stdout.write(`lab ${name} stands (seed ${seed}). Look around by: vcnctl lab status${option}\n`)
@@ -66,6 +73,15 @@ export function loadScenario(file: string): Scenario {
   throw new CliError(`scenario ${file}: ${formatFieldErrors(scenario.error)}`)
 }
 
+/** Its absolute path. What cannot be used is said before anything is made. */
+async function checkedKubeconfig(file: string): Promise<string> {
+  const { loadKubeConfig } = await import('../../kube/kube-config.ts')
+  const path = resolve(file)
+  const config = loadKubeConfig({ kind: 'file', path })
+  if (!config.ok) throw new CliError(config.error)
+  return path
+}
+
 export function randomSeed(): number {
   return randomInt(2 ** 32)
 }
@@ -86,6 +102,14 @@ function describeProgress(event: UpEvent): string {
       return `VCN built: ${event.lab.nodes.length} nodes, ${event.lab.fabric.vnics.length} VNICs`
     case 'agent.ready':
       return `node ${event.node}: agent ready`
+    case 'cluster.ready':
+      return `cluster: Kubernetes API at ${event.status.kubeUrl}, OCI API at ${event.status.ociEndpoint} (emulated)`
+    case 'controller.started':
+      return `controller started: pid ${event.pid}`
+    case 'node.ready':
+      return `node ${event.node}: network ready`
+    case 'pods.running':
+      return `${event.count} pods are running`
     case 'pod.added':
       return `pod ${event.pod.name} on ${event.pod.node}: ${event.pod.address ?? 'no address'}`
   }

@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process'
 import { Command } from 'commander'
 import type { LabState } from '../../lab/lab-state.ts'
 import { readPod } from '../../lab/lab-store.ts'
@@ -52,8 +53,12 @@ function whereAndWhat(lab: LabState, words: readonly string[], { node, vcn, inte
   return { netns: pod.value.netns, command }
 }
 
-async function run(netns: string, command: readonly string[]): Promise<number> {
-  const child = spawnInNetns(netns, command, { stdio: 'inherit' })
+function run(netns: string, command: readonly string[]): Promise<number> {
+  return exitCodeOfChild(spawnInNetns(netns, command, { stdio: 'inherit' }))
+}
+
+/** Of a child that has this process's terminal. */
+export async function exitCodeOfChild(child: ChildProcess): Promise<number> {
   // The terminal sends SIGINT to both; what it means is the command's to say.
   const ignore = (): void => undefined
   const pass = (signal: NodeJS.Signals): void => {

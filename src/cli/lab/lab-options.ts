@@ -1,6 +1,6 @@
 import { InvalidArgumentError, Option } from 'commander'
 import type { Result } from '../../base/result.ts'
-import type { LabState } from '../../lab/lab-state.ts'
+import type { LabCluster, LabState } from '../../lab/lab-state.ts'
 import { readLabState } from '../../lab/lab-store.ts'
 import { parseLabName } from '../../lab/names.ts'
 import { CliError } from '../cli-error.ts'
@@ -28,6 +28,13 @@ export function openLab(name: string): LabState {
   throw new CliError(
     `${lab.error}; build one by: vcnctl lab up --name ${name}, after vcnctl lab down --name ${name} if there are remains`,
   )
+}
+
+/** A lab that is a cluster. */
+export function openCluster(name: string): LabCluster {
+  const { cluster } = openLab(name)
+  if (cluster !== undefined) return cluster
+  throw new CliError(`lab ${name} is no cluster; build one by: vcnctl lab up --cluster`)
 }
 
 export function requireRoot(): void {

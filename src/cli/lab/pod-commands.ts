@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { checkAttachment } from '../../lab/cni-runtime.ts'
 import { describeCniFailure } from '../../lab/cni-plugin.ts'
+import type { LabState } from '../../lab/lab-state.ts'
 import { readPod } from '../../lab/lab-store.ts'
 import { parsePodName } from '../../lab/names.ts'
 import { addPod, attachmentOf, deletePod, describePodFailure, runtimeNode } from '../../lab/pods.ts'
@@ -40,6 +41,7 @@ function addCommand(): Command {
     )
     .action(async (pod: string, { name, port: ports, node, namespace }: AddFlags) => {
       const lab = openLab(name)
+      refuseInCluster(lab)
       await interruptible(async (signal) => {
         const added = await addPod(lab, { name: pod, namespace, node, ports }, signal)
         if (!added.ok) throw new CliError(describePodFailure(added.error))
@@ -73,9 +75,17 @@ function deleteCommand(): Command {
     .addOption(nameOption())
     .action(async (pod: string, { name }: { name: string }) => {
       const lab = openLab(name)
+      refuseInCluster(lab)
       await interruptible(async (signal) => {
         const deleted = await deletePod(lab, pod, signal)
         if (!deleted.ok) throw new CliError(describePodFailure(deleted.error))
       })
     })
+}
+
+function refuseInCluster({ name, cluster }: LabState): void {
+  if (cluster === undefined) return
+  throw new CliError(
+    `lab ${name} is a cluster: its pods are made and deleted by vcnctl lab scale, or vcnctl lab kubectl`,
+  )
 }

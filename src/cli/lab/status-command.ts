@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import type { ClusterReport } from '../../lab/cluster/cluster-report.ts'
 import { labStatus, type LabStatus } from '../../lab/lab-status.ts'
 import { fetchAgentStatus } from '../agent-client.ts'
 import { CliError } from '../cli-error.ts'
@@ -64,7 +65,37 @@ function describe(status: LabStatus): string {
     `outside: host ${internet.hostAddress} in ${internet.netns}, NAT gateway ${internet.natAddress}\n`,
     nodes,
     vnics,
-    pods,
+    ...(status.cluster === null ? [pods] : [describeCluster(status.cluster)]),
+  ].join('\n')
+}
+
+function describeCluster({ process, controller, kubeUrl, ociEndpoint, kubeconfig, ...report }: ClusterReport): string {
+  const running = (pid: number | null, log: string): string => `${pid === null ? 'not running' : `pid ${pid}`}, ${log}`
+  const nodes = formatTable(
+    ['KUBERNETES NODE', 'READY', 'NETWORK', 'INSTANCE'],
+    (report.nodes ?? []).map(({ name, ready, network, instanceId }) => [
+      name,
+      ready ? 'yes' : 'no',
+      network ? 'ready' : 'not ready',
+      instanceId ?? '-',
+    ]),
+  )
+  const pods = formatTable(
+    ['POD', 'PHASE', 'READY', 'ADDRESS', 'NODE'],
+    (report.pods ?? []).map(({ namespace, name, phase, ready, address, node }) => [
+      `${namespace}/${name}`,
+      phase,
+      ready ? 'yes' : 'no',
+      address ?? '-',
+      node ?? '-',
+    ]),
+  )
+  return [
+    `Kubernetes API: ${kubeUrl ?? 'unknown'}, ${kubeconfig}`,
+    `OCI API, emulated: ${ociEndpoint ?? 'unknown'}`,
+    `cluster process: ${running(process.pid, process.log)}`,
+    `controller: ${running(controller.pid, controller.log)}\n`,
+    ...(report.nodes === null ? ['the Kubernetes API does not answer\n'] : [nodes, pods]),
   ].join('\n')
 }
 

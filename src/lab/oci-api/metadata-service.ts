@@ -1,10 +1,9 @@
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { cidrContains, formatCidr } from '../../base/cidr.ts'
-import { type Ipv4, ipToBytes } from '../../base/ip.ts'
+import type { Ipv4 } from '../../base/ip.ts'
 import type { InstanceOcid } from '../../oci/ocid.ts'
 import type { Fd } from '../../linux/fd.ts'
-import { bind, close, setsockopt, socket } from '../../linux/libc.ts'
-import { withNetns } from '../../linux/netns.ts'
+import { listenIn } from '../netns-socket.ts'
 import type { CloudModel } from './cloud-model.ts'
 import type { VnicRecord } from './cloud-records.ts'
 import { type Json, wireInstance } from './wire.ts'
@@ -19,13 +18,6 @@ export interface MetadataServiceOptions {
   /** 80 in a node. */
   readonly port: number
 }
-
-// bits/socket.h, asm-generic/socket.h
-const AF_INET = 2
-const SOCK_STREAM = 1
-const SOCK_CLOEXEC = 0o2000000
-const SOL_SOCKET = 1
-const SO_REUSEADDR = 2
 
 const forwardedHeaders = ['forwarded', 'x-forwarded-for', 'x-forwarded-host']
 
@@ -51,12 +43,7 @@ export class MetadataService implements AsyncDisposable {
   static async start(options: MetadataServiceOptions): Promise<MetadataService> {
     const service = new MetadataService(options)
     await service.#app.ready()
-    const fd = listeningSocket(options)
-    const { server } = service.#app
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen({ fd }, resolve)
-    })
+    await listenIn(service.#app.server, options.netns, options.address, options.port)
     return service
   }
 
@@ -78,29 +65,6 @@ export class MetadataService implements AsyncDisposable {
     if (remoteAddress === primary?.primaryAddress || remoteAddress === this.#options.address) return undefined
     return [403, `${remoteAddress ?? 'nobody'} is not the primary VNIC's address`]
   }
-}
-
-// Bound by hand: net.Server.listen looks the address up first and binds later, when the thread has left the namespace.
-function listeningSocket({ netns, address, port }: MetadataServiceOptions): number {
-  const open = (): number => socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)
-  const fd = netns === undefined ? open() : withNetns(netns, open)
-  try {
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, Buffer.from(Uint32Array.of(1).buffer))
-    bind(fd, socketAddress(address, port))
-    return fd
-  } catch (error) {
-    close(fd)
-    throw error
-  }
-}
-
-/** struct sockaddr_in (ip(7)). */
-function socketAddress(address: Ipv4, port: number): Buffer {
-  const bytes = Buffer.alloc(16)
-  bytes.writeUInt16LE(AF_INET, 0)
-  bytes.writeUInt16BE(port, 2)
-  ipToBytes(address).copy(bytes, 4)
-  return bytes
 }
 
 function refuse(reply: FastifyReply, status: number, message: string): FastifyReply {
