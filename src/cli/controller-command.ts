@@ -7,8 +7,10 @@ import { systemClock } from '../base/clock.ts'
 import { err, ok, type Result } from '../base/result.ts'
 import { type AuthenticationSettings, type ControllerConfig, parseControllerConfig } from '../controller/config.ts'
 import { Controller } from '../controller/controller.ts'
+import { controllerMetrics, type MetricsSources } from '../controller/metrics.ts'
 import type { Logger } from '../base/logger.ts'
 import type { ApiClient } from '../kube/api-client.ts'
+import { formatApiError } from '../kube/api-error.ts'
 import { createApiClient } from '../kube/http-api-client.ts'
 import { loadKubeConfig } from '../kube/kube-config.ts'
 import { leadWhenElected } from '../kube/leader-election.ts'
@@ -23,6 +25,7 @@ import { systemSleep } from '../oci/sleep.ts'
 import { readInputFile } from '../agent/input-files.ts'
 import { CliError } from './cli-error.ts'
 import { interruptible } from './interrupt.ts'
+import { serveMetrics } from './metrics-server.ts'
 import { pinoLogger } from './pino-logger.ts'
 
 interface ControllerFlags {
@@ -50,12 +53,58 @@ async function runController({ config: file, kubeconfig, identity }: ControllerF
   )
   if (!access.ok) throw new CliError(access.error)
   const client = createApiClient(access.value, { userAgent: 'vcn-cni-controller' })
-  const services = await connect(config)
-  if (!services.ok) throw new CliError(services.error)
+  const shared = { clock: systemClock, sleep: systemSleep, random: Math.random }
+  const limiter = new RateLimiter({ ...shared, settings: { ...defaultRate, ...config.rate } })
+  const connected = await connect(config, limiter)
+  if (!connected.ok) throw new CliError(connected.error)
+  const counters = new CallCounters()
+  const services = limitCoreServices(connected.value, { ...shared, limiter, counters })
+  const controllers = new Leadership()
   await interruptible(async (signal) => {
-    while (!signal.aborted) await leadOnce({ config, client, services: services.value, identity, logger }, signal)
+    await using _metrics = await startMetrics(config, { counters, limiter, controllers }, logger)
+    const parts = { config, client, services, identity, logger, controllers }
+    while (!signal.aborted) await leadOnce(parts, signal)
   })
   client.close()
+}
+
+/** The controller that runs while this process leads. */
+class Leadership {
+  current: Controller | undefined
+}
+
+interface Measured {
+  readonly counters: CallCounters
+  readonly limiter: RateLimiter
+  readonly controllers: Leadership
+}
+
+async function startMetrics(
+  { metrics }: ControllerConfig,
+  { counters, limiter, controllers }: Measured,
+  logger: Logger,
+): Promise<AsyncDisposable | undefined> {
+  if (metrics === undefined) return undefined
+  const leading = (): ReturnType<MetricsSources['leading']> => {
+    const { current } = controllers
+    return current && { health: current.health(), totals: current.totals() }
+  }
+  const problems = (): readonly string[] => {
+    const health = controllers.current?.health()
+    if (health === undefined) return []
+    const watched = { nativePodNetworks: health.nativePodNetworks, nodes: health.nodes, pods: health.pods }
+    return Object.entries(watched).flatMap(([resource, { synced, lastError }]) => {
+      if (synced) return []
+      return [`${resource} are not listed yet${lastError === undefined ? '' : `: ${formatApiError(lastError.error)}`}`]
+    })
+  }
+  const server = await serveMetrics({
+    ...metrics,
+    registry: controllerMetrics({ counters, limiter, leading }),
+    problems,
+  })
+  logger.info('metrics.serving', { url: server.url })
+  return server
 }
 
 interface Parts {
@@ -64,10 +113,12 @@ interface Parts {
   readonly services: CoreServices
   readonly identity: string
   readonly logger: Logger
+  readonly controllers: Leadership
 }
 
 /** Waits for its turn and leads until told to stop, or until somebody else does. */
-async function leadOnce({ config, client, services, identity, logger }: Parts, signal: AbortSignal): Promise<void> {
+async function leadOnce(parts: Parts, signal: AbortSignal): Promise<void> {
+  const { config, client, services, identity, logger, controllers } = parts
   const { namespace, name, durationMs } = config.lease
   const random = Math.random
   const end = await leadWhenElected(
@@ -84,35 +135,28 @@ async function leadOnce({ config, client, services, identity, logger }: Parts, s
       logger,
     },
     async (lead) => {
-      const controller = new Controller({
-        config,
-        client,
-        services,
-        identity,
-        scheduler: systemScheduler,
-        random,
-        logger,
-      })
-      await controller.run(lead)
+      const running = { config, client, services, identity, scheduler: systemScheduler, random, logger }
+      controllers.current = new Controller(running)
+      try {
+        await controllers.current.run(lead)
+      } finally {
+        controllers.current = undefined
+      }
     },
     signal,
   )
   logger.info('controller.stopped', { end })
 }
 
-async function connect({ oci, rate }: ControllerConfig): Promise<Result<CoreServices, string>> {
+async function connect({ oci }: ControllerConfig, limiter: RateLimiter): Promise<Result<CoreServices, string>> {
   const authentication = readAuthentication(oci.authentication)
   if (!authentication.ok) return authentication
-  const shared = { clock: systemClock, sleep: systemSleep, random: Math.random }
-  const limiter = new RateLimiter({ ...shared, settings: { ...defaultRate, ...rate } })
-  const connected = await connectCoreServices({
+  return connectCoreServices({
     authentication: authentication.value,
     ...(oci.endpoint !== undefined && { endpoint: oci.endpoint }),
     ...(oci.region !== undefined && { region: oci.region }),
     admitPage: (operation, signal) => limiter.take(operation, signal),
   })
-  if (!connected.ok) return connected
-  return ok(limitCoreServices(connected.value, { ...shared, limiter, counters: new CallCounters() }))
 }
 
 function readAuthentication(settings: AuthenticationSettings): Result<OciAuthentication, string> {

@@ -1,7 +1,8 @@
 import * as z from 'zod'
 import type { Result } from '../base/result.ts'
-import { type FieldError, parseWith } from '../base/schema.ts'
+import { type FieldError, parseWith, viaParser } from '../base/schema.ts'
 import { elasticModes, npnLimits } from '../kube/native-pod-network-spec.ts'
+import { parseNsgOcid, parseSubnetOcid } from '../oci/ocid.ts'
 import type { NodeDefaults } from './node-wish.ts'
 
 /** The controller's configuration file. Everything but the cluster's id and the way to OCI has a default. */
@@ -25,6 +26,8 @@ export interface ControllerConfig {
   readonly workers: number
   readonly orphans: OrphanSettings
   readonly lease: { readonly namespace: string; readonly name: string; readonly durationMs: number }
+  /** Absent: nothing is served. */
+  readonly metrics?: { readonly host: string; readonly port: number } | undefined
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
 }
 
@@ -60,8 +63,10 @@ const wholeNumber = (from: number, to: number): z.ZodNumber => {
 
 const text = (what: string): z.ZodString => z.string(`must be ${what}`).min(1, `must be ${what}`)
 const absolutePath = text('an absolute path').startsWith('/', 'must be an absolute path')
-const ids = (most: number, what: string): z.ZodType<readonly string[]> =>
-  z.array(text(what), `must be a list: ${what}`).max(most, `must have at most ${most} entries`)
+const ids = (most: number, what: string, parse: (text: string) => Result<string, string>) =>
+  z
+    .array(text(what).transform(viaParser(parse)), `must be a list: ${what}`)
+    .max(most, `must have at most ${most} entries`)
 
 const authentication = z.discriminatedUnion(
   'kind',
@@ -95,8 +100,12 @@ const elastic = z
   })
 
 const defaults = z.strictObject({
-  podSubnetIds: ids(npnLimits.podSubnetIds, 'OCIDs of subnets').default([]),
-  networkSecurityGroupIds: ids(npnLimits.networkSecurityGroupIds, 'OCIDs of network security groups').default([]),
+  podSubnetIds: ids(npnLimits.podSubnetIds, 'OCIDs of subnets', parseSubnetOcid).default([]),
+  networkSecurityGroupIds: ids(
+    npnLimits.networkSecurityGroupIds,
+    'OCIDs of network security groups',
+    parseNsgOcid,
+  ).default([]),
   maxPodCount: wholeNumber(1, npnLimits.maxPodCount).default(110),
   elastic: elastic.prefault({}),
 })
@@ -121,7 +130,11 @@ const configSchema: z.ZodType<ControllerConfig> = z
     shrinkDelaySeconds: wholeNumber(0, 86_400).default(60),
     releasePatienceSeconds: wholeNumber(1, 86_400).default(120),
     retryRefusedSeconds: wholeNumber(1, 86_400).default(30),
-    attachPollSeconds: z.number('must be a number of seconds').min(0.05, 'must be at least 0.05').max(60).default(2),
+    attachPollSeconds: z
+      .number('must be a number of seconds from 0.05 to 60')
+      .min(0.05, 'must be at least 0.05')
+      .max(60, 'must be at most 60')
+      .default(2),
     workers: wholeNumber(1, 4096).default(256),
     orphans: z
       .strictObject({
@@ -137,6 +150,7 @@ const configSchema: z.ZodType<ControllerConfig> = z
         durationSeconds: wholeNumber(1, 3600).default(15),
       })
       .prefault({}),
+    metrics: z.strictObject({ host: text('an address').default('127.0.0.1'), port: wholeNumber(0, 65_535) }).optional(),
     logLevel: z.enum(['debug', 'info', 'warn', 'error'], 'must be debug, info, warn or error').default('info'),
   })
   .transform(({ resyncSeconds, shrinkDelaySeconds, releasePatienceSeconds, attachPollSeconds, ...others }) => {

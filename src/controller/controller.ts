@@ -17,6 +17,7 @@ import { CloudLookups } from './cloud-lookups.ts'
 import type { ControllerConfig } from './config.ts'
 import { RefusalMemory } from './known-limits.ts'
 import { instanceOf, podsByNode } from './node-demand.ts'
+import { type NodeTotals, totalsOf } from './node-totals.ts'
 import { NodeReconciler, nodesByNpn, npnsByInstance } from './node-reconciler.ts'
 import { NpnLifecycle } from './npn-lifecycle.ts'
 import { type Orphan, OrphanSweeper } from './orphan-sweeper.ts'
@@ -103,6 +104,10 @@ export class Controller {
       queue: this.#queue.stats(),
       orphans: this.#orphans,
     }
+  }
+
+  totals(): NodeTotals {
+    return totalsOf(this.#npns.cache.snapshot().objects.values())
   }
 
   async #sweepAgainAndAgain(signal: AbortSignal): Promise<void> {

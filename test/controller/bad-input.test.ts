@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import * as z from 'zod'
 import { parseIpv4Cidr } from '../../src/base/cidr.ts'
 import { unwrap } from '../../src/base/result.ts'
 import type { JsonObject } from '../../src/kube/object.ts'
@@ -15,15 +16,18 @@ async function condition(cloud: ControlledCloud, npn: string, type: string): Pro
   return found === undefined ? 'none' : `${found.status} ${found.reason}: ${found.message}`
 }
 
-/** `type reason: note` of every event about an object. */
+const eventSchema = z.object({
+  type: z.string(),
+  reason: z.string(),
+  message: z.string(),
+  involvedObject: z.object({ name: z.string() }),
+})
+
+/** `type reason: message` of every event about an object. */
 async function eventsAbout(cloud: ControlledCloud, name: string): Promise<readonly string[]> {
   const listed = unwrap(await cloud.client.list(events, {}, soon()))
-  return listed.items.flatMap(({ raw }) => {
-    const involved = raw['involvedObject'] as JsonObject
-    return involved['name'] === name
-      ? [`${String(raw['type'])} ${String(raw['reason'])}: ${String(raw['message'])}`]
-      : []
-  })
+  const told = listed.items.map(({ raw }) => eventSchema.parse(raw)).filter((one) => one.involvedObject.name === name)
+  return told.map(({ type, reason, message }) => `${type} ${reason}: ${message}`)
 }
 
 async function makeNpn(cloud: ControlledCloud, name: string, spec: JsonObject): Promise<void> {

@@ -15,5 +15,4 @@ test.each([
   await liveThrough(cloud, { name: 'worker-1', podsAtMost, restsAt })
   const calls = Object.fromEntries([...cloud.oci.counts].map(([operation, { calls: count }]) => [operation, count]))
   expect(calls['AttachVnic']).toBe(1)
-  console.log(calls)
 })
