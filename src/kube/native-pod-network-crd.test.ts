@@ -51,9 +51,14 @@ test('the definition is of the resource that the client asks for', () => {
   expect(namespaced).toBe(false)
 })
 
-test('kubectl get shows state, reason and age, and more when asked for', () => {
+test('kubectl get shows state, reason, node and age, and more when asked for', () => {
   const columns = version.additionalPrinterColumns
-  expect(columns.filter(({ priority }) => priority === 0).map(({ name }) => name)).toEqual(['State', 'Reason', 'Age'])
+  expect(columns.filter(({ priority }) => priority === 0).map(({ name }) => name)).toEqual([
+    'State',
+    'Reason',
+    'Node',
+    'Age',
+  ])
   expect(columns.filter(({ priority }) => priority > 0).map(({ name }) => name)).toContain('Addresses')
 })
 
