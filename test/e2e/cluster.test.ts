@@ -11,7 +11,7 @@ import type { LabStatus } from '../../src/lab/lab-status.ts'
 import { KubeApiServer } from '../../src/lab/kube-api/server.ts'
 import type { ApiClient } from '../../src/kube/api-client.ts'
 import { nativePodNetworks, nodes } from '../../src/kube/resources.ts'
-import { ended, labTest as it, printed, smallScenario, type TestLab } from './test-lab.ts'
+import { clusterScenario, ended, labTest as it, printed, smallScenario, type TestLab } from './test-lab.ts'
 
 // The whole cluster: controller, Oracle's SDK, the emulated cloud, the Kubernetes API, agents and CNI executions, through
 // the command line that people use.
@@ -19,23 +19,12 @@ import { ended, labTest as it, printed, smallScenario, type TestLab } from './te
 const timeout = 240_000
 const settles = { timeout: 60_000, interval: 250 }
 
-/** Two workers; single addresses in place of blocks, so that every pod counts. */
-const clusterScenario = `
-vcn: { cidr: 10.0.0.0/16 }
-subnets: [{ name: nodes, cidr: 10.0.0.0/24 }, { name: pods, cidr: 10.0.4.0/22 }]
-nodes:
-  - { name: n1, vnics: [{ name: ens3, subnet: nodes, primary: true }] }
-  - { name: n2, vnics: [{ name: ens3, subnet: nodes, primary: true }] }
-agent: { cooldownSeconds: 1 }
-cluster:
-  podSubnets: [pods]
-  elastic: { minimumAddresses: 2, warmAddresses: 1, preferBlocks: false }
-  controller: { shrinkDelaySeconds: 1, resyncSeconds: 10, attachPollSeconds: 0.1 }
-  cloud: { attachSeconds: 0.2, detachSeconds: 0.2, subnetUpdateSeconds: 0.2 }
-  sets:
-    - { name: web, replicas: 2, port: 8080 }
-    - { name: client, replicas: 2 }
-`
+// Single addresses in place of blocks, so that every pod counts.
+const twoWorkers = clusterScenario({
+  preferBlocks: false,
+  shrinkDelaySeconds: 1,
+  sets: '[{ name: web, replicas: 2, port: 8080 }, { name: client, replicas: 2 }]',
+})
 
 const someKubeconfig = JSON.stringify({
   clusters: [{ name: 'c', cluster: { server: 'https://127.0.0.1:1' } }],
@@ -75,7 +64,7 @@ async function fetchFrom(lab: TestLab, pod: string, address: string): Promise<st
 
 describe('a lab that is a cluster', { timeout }, () => {
   it('runs pods that reach each other, grows and shrinks with them, and is gone after down', async ({ lab }) => {
-    lab.writeScenario(clusterScenario)
+    lab.writeScenario(twoWorkers)
     await lab.up()
     const client = clusterClient(lab.name)
     const [web, clients] = [await podsOf(client, 'web'), await podsOf(client, 'client')]
@@ -135,7 +124,7 @@ describe('a lab that is a cluster', { timeout }, () => {
   it('gets its pods running while the cloud refuses and loses answers, and ends with what it asked for', async ({
     lab,
   }) => {
-    lab.writeScenario(clusterScenario)
+    lab.writeScenario(twoWorkers)
     await lab.up('--no-pods')
     const faults = [
       {
@@ -168,9 +157,7 @@ describe('a lab that is a cluster', { timeout }, () => {
   it('attaches further VNICs when one does not hold enough addresses, and pods behind any of them are reached', async ({
     lab,
   }) => {
-    lab.writeScenario(
-      clusterScenario.replace('subnetUpdateSeconds: 0.2', 'subnetUpdateSeconds: 0.2, addressesPerVnic: 3'),
-    )
+    lab.writeScenario(twoWorkers.replace('subnetUpdateSeconds: 0.2', 'subnetUpdateSeconds: 0.2, addressesPerVnic: 3'))
     await lab.up()
     expect(await lab.run('scale', 'web', '8', '--wait')).toMatchObject({ exitCode: 0 })
     const { vnics } = unwrap(await listCloud(lab.name, never))
@@ -185,7 +172,7 @@ describe('a lab that is a cluster', { timeout }, () => {
   })
 
   it('takes a node more, and loses one with everything on it', async ({ lab }) => {
-    lab.writeScenario(clusterScenario)
+    lab.writeScenario(twoWorkers)
     await lab.up()
     const client = clusterClient(lab.name)
     expect(await lab.run('node add', 'n3')).toMatchObject({ exitCode: 0 })
@@ -209,7 +196,7 @@ describe('a lab that is a cluster', { timeout }, () => {
   })
 
   it('says what ended when the controller does not live, and leaves nothing', async ({ lab }) => {
-    lab.writeScenario(clusterScenario)
+    lab.writeScenario(twoWorkers)
     const child = lab.startUp()
     let [stdout, stderr] = ['', '']
     child.stdout?.on('data', (chunk: Buffer) => (stdout += chunk.toString()))
@@ -224,7 +211,7 @@ describe('a lab that is a cluster', { timeout }, () => {
 
 describe('up of a cluster that is stopped half-way removes what it made', { timeout }, () => {
   it.for(['cluster: ', 'controller started', 'network ready'])('after "%s"', async (milestone, { lab }) => {
-    lab.writeScenario(clusterScenario)
+    lab.writeScenario(twoWorkers)
     const child = lab.startUp()
     await printed(child, milestone)
     child.kill('SIGINT')
@@ -235,7 +222,7 @@ describe('up of a cluster that is stopped half-way removes what it made', { time
 
 describe('with a Kubernetes API that was there before', { timeout }, () => {
   it('up makes its nodes ready without running pods, and down takes only them away', async ({ lab }) => {
-    lab.writeScenario(clusterScenario)
+    lab.writeScenario(twoWorkers)
     await using server = await KubeApiServer.start({ tls: true })
     const kubeconfig = `${lab.scenarioFile}.kubeconfig`
     writeFileSync(kubeconfig, server.kubeconfig())

@@ -26,6 +26,31 @@ nodes:
 pods: [{ name: p1, node: n1 }, { name: p2, node: n2 }]
 `
 
+export interface ClusterScenario {
+  readonly preferBlocks: boolean
+  readonly shrinkDelaySeconds: number
+  /** YAML of the sets of pods. */
+  readonly sets: string
+}
+
+/** Two workers of a cluster, without pod VNICs: the controller attaches those, and everything is quick. */
+export function clusterScenario({ preferBlocks, shrinkDelaySeconds, sets }: ClusterScenario): string {
+  return `
+vcn: { cidr: 10.0.0.0/16 }
+subnets: [{ name: nodes, cidr: 10.0.0.0/24 }, { name: pods, cidr: 10.0.4.0/22 }]
+nodes:
+  - { name: n1, vnics: [{ name: ens3, subnet: nodes, primary: true }] }
+  - { name: n2, vnics: [{ name: ens3, subnet: nodes, primary: true }] }
+agent: { cooldownSeconds: 1 }
+cluster:
+  podSubnets: [pods]
+  elastic: { minimumAddresses: 2, warmAddresses: 1, preferBlocks: ${preferBlocks} }
+  controller: { shrinkDelaySeconds: ${shrinkDelaySeconds}, resyncSeconds: 10, attachPollSeconds: 0.1 }
+  cloud: { attachSeconds: 0.2, detachSeconds: 0.2, subnetUpdateSeconds: 0.2 }
+  sets: ${sets}
+`
+}
+
 export interface Outcome {
   readonly exitCode: number | null
   readonly stdout: string

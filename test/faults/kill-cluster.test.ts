@@ -18,26 +18,11 @@ import { readLabState } from '../../src/lab/lab-store.ts'
 import { nodePaths } from '../../src/lab/names.ts'
 import { seededRandom } from '../../src/lab/random.ts'
 import { fetchAgentStatus } from '../../src/cli/agent-client.ts'
-import { labTest as it, type TestLab } from '../e2e/test-lab.ts'
+import { clusterScenario, labTest as it, type TestLab } from '../e2e/test-lab.ts'
 
 const settles = { timeout: 90_000, interval: 250 }
 const never = new AbortController().signal
 const nodes = ['n1', 'n2']
-
-const scenario = (preferBlocks: boolean): string => `
-vcn: { cidr: 10.0.0.0/16 }
-subnets: [{ name: nodes, cidr: 10.0.0.0/24 }, { name: pods, cidr: 10.0.4.0/22 }]
-nodes:
-  - { name: n1, vnics: [{ name: ens3, subnet: nodes, primary: true }] }
-  - { name: n2, vnics: [{ name: ens3, subnet: nodes, primary: true }] }
-agent: { cooldownSeconds: 1 }
-cluster:
-  podSubnets: [pods]
-  elastic: { minimumAddresses: 2, warmAddresses: 1, preferBlocks: ${preferBlocks} }
-  controller: { shrinkDelaySeconds: 0, resyncSeconds: 10, attachPollSeconds: 0.1 }
-  cloud: { attachSeconds: 0.2, detachSeconds: 0.2, subnetUpdateSeconds: 0.2 }
-  sets: [{ name: web, replicas: 2 }]
-`
 
 describe('agents and the controller, killed at random while the cluster grows and shrinks', () => {
   it.for([
@@ -47,7 +32,7 @@ describe('agents and the controller, killed at random while the cluster grows an
     'cloud, Kubernetes and journals agree in the end (seed %i, blocks: %s)',
     { timeout: 300_000 },
     async ([seed, preferBlocks], { lab }) => {
-      lab.writeScenario(scenario(preferBlocks))
+      lab.writeScenario(clusterScenario({ preferBlocks, shrinkDelaySeconds: 0, sets: '[{ name: web, replicas: 2 }]' }))
       await lab.up()
       shortenLease(lab)
       const random = seededRandom(seed)
