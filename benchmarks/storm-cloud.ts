@@ -21,7 +21,7 @@ import { NodeWatch, type Progress } from './storm-node-watch.ts'
 export const quota = { perSecond: 20, burst: 20 } as const
 /** Of each kind of fault. */
 export const faultProbability = 0.01
-export const attachDelayMs = 3000
+const attachDelayMs = 3000
 
 /** One of every kind that the emulator knows. */
 const faults: readonly Fault[] = [

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { defaultScenarioFile } from '../lab/scenario-file.ts'
+import { demoScenarioFile } from '../lab/scenario-file.ts'
 import { runDemo } from './demo/run-demo.ts'
 import { Screen } from './demo/screen.ts'
 import { interruptible } from './interrupt.ts'
@@ -13,8 +13,14 @@ interface DemoFlags {
 
 export function demoCommand(): Command {
   return new Command('demo')
-    .description('build a lab, show pods talking with their own VCN addresses, check it, and remove the lab')
-    .option('--scenario <file>', 'another lab: two pods on one node and one on another at least', defaultScenarioFile)
+    .description(
+      'build a cluster, show its pods talking with VCN addresses of their own and its nodes growing, check it, and remove it',
+    )
+    .option(
+      '--scenario <file>',
+      'another lab, a cluster or not: two pods on one node and one on another at least',
+      demoScenarioFile,
+    )
     .option('--keep', 'leave the lab standing', false)
     .action(async ({ scenario: file, keep }: DemoFlags) => {
       requireRoot()

@@ -100,11 +100,7 @@ export function adviseOnObstacle(obstacle: Obstacle): Advice {
         message: `shape ${obstacle.shape} takes one VNIC, so none for pods; use a shape with two or more (flexible ones have one an OCPU, two at least)`,
       }
     case 'vnicsExhausted':
-      return {
-        ...ofStep.attach,
-        reason: 'VnicsExhausted',
-        message: `${obstacle.attached} VNICs are attached and shape ${obstacle.shape} takes ${obstacle.limit}; lower spec.maxPodCount, let spec.elastic.preferBlocks take blocks, or use a larger shape`,
-      }
+      return { ...ofStep.attach, reason: 'VnicsExhausted', message: vnicsExhausted(obstacle) }
     case 'subnetsFull':
       return {
         ...ofStep.createAddresses,
@@ -118,6 +114,13 @@ export function adviseOnObstacle(obstacle: Obstacle): Advice {
         message: `the ${obstacle.vnics} VNICs of spec.secondaryVnics hold all the addresses they may; raise their ipCount or list another one`,
       }
   }
+}
+
+function vnicsExhausted({ attached, limit, shape }: Extract<Obstacle, { kind: 'vnicsExhausted' }>): string {
+  const takes = `${attached} VNICs are attached and shape ${shape} takes ${limit}`
+  const remedy = 'lower spec.maxPodCount, let spec.elastic.preferBlocks take blocks, or use a larger shape'
+  if (attached >= limit) return `${takes}; ${remedy}`
+  return `${takes}, but AttachVnic was refused with LimitExceeded; raise the service limit of VNICs, or ${remedy}; ${willRetry}`
 }
 
 function cloudAdvice(error: OciError): Pick<Advice, 'reason' | 'message'> {

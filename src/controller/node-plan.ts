@@ -1,10 +1,10 @@
 import type { AddressRelease } from '../kube/native-pod-network-status.ts'
 import type { PrivateIp } from '../oci/core-services.ts'
-import type { NsgOcid, SubnetOcid, VnicOcid } from '../oci/ocid.ts'
+import type { SubnetOcid, VnicOcid } from '../oci/ocid.ts'
 import type { NodeWish, VnicWish } from './node-wish.ts'
 import { addressCount, isBeingModified, type NodeObservation, type ObservedVnic } from './observation.ts'
 import { planReleases } from './release-plan.ts'
-import { matchVnics } from './vnic-matching.ts'
+import { isAsWished, matchVnics, type VnicPair } from './vnic-matching.ts'
 
 /** Everything that decides what a node gets next; the plan looks at nothing else. */
 export interface PlanInput {
@@ -56,6 +56,7 @@ export type Step =
 export type Obstacle =
   /** The shape has the primary VNIC and no other. */
   | { readonly kind: 'oneVnicShape'; readonly shape: string }
+  /** Fewer attached than the limit: the cloud refused another one all the same. */
   | { readonly kind: 'vnicsExhausted'; readonly shape: string; readonly limit: number; readonly attached: number }
   | { readonly kind: 'subnetsFull'; readonly subnetIds: readonly SubnetOcid[] }
   /** All VNICs that the resource lists are full. */
@@ -96,7 +97,8 @@ export function wantedAddresses(
 ): number {
   if (addresses.mode === 'Compatible') return maxPodCount
   const needed = Math.max(demand.used, demand.pods) + addresses.warm
-  return Math.min(Math.max(needed, addresses.minimum), addresses.maximum)
+  // Never none: an agent without a free address lets no pod onto its node, and so nothing would ever be needed.
+  return Math.min(Math.max(needed, addresses.minimum, 1), addresses.maximum)
 }
 
 interface Growth {
@@ -178,11 +180,7 @@ function planAttach({ observed, limits }: PlanInput, [wish]: readonly VnicWish[]
   return { steps: [{ kind: 'attach', subnetId, wish, ordinal: observed.vnics.length + 1 }] }
 }
 
-function isAstray({ vnic: { vnic }, wish }: Matched['pairs'][number]): boolean {
-  return vnic.skipSourceDestCheck !== wish.skipSourceDestCheck || !sameSet(vnic.nsgIds, wish.nsgIds)
-}
-
-function sameSet(a: readonly NsgOcid[], b: readonly NsgOcid[]): boolean {
-  const other = new Set(b)
-  return new Set(a).size === other.size && a.every((id) => other.has(id))
+// One that is still being made refuses every change, and is looked at again soon.
+function isAstray({ vnic: { vnic }, wish }: VnicPair): boolean {
+  return vnic.lifecycleState === 'AVAILABLE' && !isAsWished(vnic, wish)
 }

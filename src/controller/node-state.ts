@@ -65,9 +65,9 @@ export class NodeState {
     const pending = attachments.find(({ id }) => id === this.pendingAttachment)
     // A list may be older than the answer that named the attachment; after a while it is really gone.
     if (pending === undefined && ++this.#pendingMisses < missesBelieved) return 'unseen'
+    this.#pendingMisses = 0
     if (pending?.lifecycleState === 'ATTACHING') return 'settled'
     this.pendingAttachment = undefined
-    this.#pendingMisses = 0
     if (pending?.lifecycleState === 'ATTACHED') return 'settled'
     this.tokenSalt++
     return 'undone'

@@ -25,7 +25,11 @@ export class ReleasePatience {
     nowMs: number,
   ): ReadonlySet<PrivateIpOcid> {
     const entries = new Map(releases.map(({ address, state }) => [address, state]))
-    for (const object of vnics.flatMap(({ objects }) => objects)) {
+    const objects = vnics.flatMap((one) => one.objects)
+    const present = new Set(objects.map(({ id }) => id))
+    // What is gone will never be confirmed, and would be looked at again at once, for ever.
+    for (const id of this.#markedSince.keys()) if (!present.has(id)) this.#markedSince.delete(id)
+    for (const object of objects) {
       const states = addressesOf(object).map((address) => entries.get(address))
       if (!states.includes('Marked')) this.#markedSince.delete(object.id)
       else if (!this.#markedSince.has(object.id)) this.#markedSince.set(object.id, nowMs)

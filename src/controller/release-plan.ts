@@ -40,9 +40,11 @@ interface Candidate {
 
 export function planReleases(input: ReleaseInput): ReleasePlan {
   const candidates = input.vnics.flatMap(({ vnic, objects }) => objects.map((object) => candidate(object, vnic, input)))
-  const isUsed = ({ object, addresses }: Candidate): boolean =>
-    input.reluctant.has(object.id) || addresses.some((address) => input.podAddresses.has(address))
-  // An address that a pod has is not given back, whoever wrote Confirmed there.
+  // An address that a pod has is not given back, whoever wrote Confirmed there. Where the agent's word came after all,
+  // its reluctance before counts no more.
+  const isUsed = (one: Candidate): boolean =>
+    (input.reluctant.has(one.object.id) && !isConfirmed(one)) ||
+    one.addresses.some((address) => input.podAddresses.has(address))
   const begun = candidates.filter((one) => one.entries.length > 0 && !isUsed(one))
   const deletable = begun.filter(isConfirmed)
   const staying = candidates.filter((one) => !deletable.includes(one))
@@ -63,7 +65,12 @@ export function planReleases(input: ReleaseInput): ReleasePlan {
 function candidate(object: PrivateIp, { id }: ObservedVnic['vnic'], { releases }: ReleaseInput): Candidate {
   const addresses = addressesOf(object)
   const own = new Set<Ipv4>(addresses)
-  return { object, vnicId: id, addresses, entries: releases.filter(({ address }) => own.has(address)) }
+  return {
+    object,
+    vnicId: id,
+    addresses,
+    entries: releases.filter(({ address, vnicId }) => vnicId === id && own.has(address)),
+  }
 }
 
 function isConfirmed({ addresses, entries }: Candidate): boolean {

@@ -49,8 +49,8 @@ export class SubnetGates {
       const isFirstBlock = takes === 'block' && !gate.hasHadBlock
       const result = isFirstBlock ? await this.#firstBlock(id, gate, call, signal) : await call()
       if (result.ok || result.error.kind !== 'incorrectState' || tries >= mostTries) return result
-      // Several callers find it closed at once: one of them asks, for all.
-      gate.opening ??= this.#untilAvailable(id, signal).finally(() => (gate.opening = undefined))
+      // Several callers find it closed at once: one of them asks, for all. A first block has waited already.
+      if (!isFirstBlock) gate.opening ??= this.#untilAvailable(id, signal).finally(() => (gate.opening = undefined))
     }
   }
 
@@ -59,9 +59,10 @@ export class SubnetGates {
     gate.opening = opened.promise
     try {
       const result = await call()
-      if (!result.ok) return result
-      gate.hasHadBlock = true
-      // Whatever this look ends with, the block is there; the next call sees for itself.
+      // Somebody else's first block is being made: those who wait here must not come through one by one to find that out.
+      if (!result.ok && result.error.kind !== 'incorrectState') return result
+      gate.hasHadBlock ||= result.ok
+      // Whatever this look ends with, the result stands; the next call sees for itself.
       await this.#untilAvailable(id, signal)
       return result
     } finally {

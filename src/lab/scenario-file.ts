@@ -58,6 +58,7 @@ const scenarioSchema: z.ZodType<Scenario> = z.strictObject({
 })
 
 export const clusterScenarioFile = `${import.meta.dirname}/scenarios/cluster.yaml`
+export const demoScenarioFile = `${import.meta.dirname}/scenarios/demo.yaml`
 export const defaultScenarioFile = `${import.meta.dirname}/scenarios/default.yaml`
 
 export function parseScenario(text: string): Result<Scenario, readonly FieldError[]> {

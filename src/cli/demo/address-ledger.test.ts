@@ -36,7 +36,7 @@ it.for<readonly [string, Partial<Ledgers>, readonly string[]]>([
   ],
   [
     'an address on another VNIC than published is told from both sides',
-    { published: [agreed.published[0]!, { node: 'n2', vnicId: 'v3', address: '10.0.4.3' }] },
+    { published: [...agreed.published.slice(0, 1), { node: 'n2', vnicId: 'v3', address: '10.0.4.3' }] },
     ['10.0.4.3 on v2: assigned, but not published', '10.0.4.3 on v3: published, but not assigned'],
   ],
   [

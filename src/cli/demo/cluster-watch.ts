@@ -91,7 +91,11 @@ export class ClusterWatch implements AsyncDisposable {
     const networks = [...this.#networks.cache.snapshot().objects.values()]
     const views = [...this.#nodes.cache.snapshot().objects.values()].map((node) => {
       const network = networks.find((one) => ownerNode(one) === node.metadata.name)
-      return viewNode(node, network, all.filter((pod) => pod.nodeName === node.metadata.name && needsAddress(pod)).length)
+      return viewNode(
+        node,
+        network,
+        all.filter((pod) => pod.nodeName === node.metadata.name && needsAddress(pod)).length,
+      )
     })
     return {
       atMs: performance.now(),

@@ -2,12 +2,14 @@ import { randomBytes } from 'node:crypto'
 import { tailOfLog } from '../../lab/agent-process.ts'
 import { Fabric } from '../../lab/fabric.ts'
 import { labDown } from '../../lab/lab-down.ts'
-import type { LabState } from '../../lab/lab-state.ts'
-import { listPods } from '../../lab/lab-store.ts'
+import { unwrap } from '../../base/result.ts'
+import { clusterPaths } from '../../lab/cluster-paths.ts'
+import type { LabState, LabVnic } from '../../lab/lab-state.ts'
+import { listPods, readLabState } from '../../lab/lab-store.ts'
 import { describeUpFailure, labUp, type UpEvent } from '../../lab/lab-up.ts'
 import { nodePaths } from '../../lab/names.ts'
 import type { Scenario } from '../../lab/scenario.ts'
-import { labTools, missingTool } from '../../lab/tools.ts'
+import { clusterTools, missingTool } from '../../lab/tools.ts'
 import { CliError } from '../cli-error.ts'
 import { Checks, type DemoContext, type DemoPod } from './demo-context.ts'
 import { showOutsideTraffic } from './outside.ts'
@@ -24,15 +26,17 @@ export interface DemoOptions {
 }
 
 const tools = [
-  ...labTools,
+  ...clusterTools,
   { command: 'ip', debianPackage: 'iproute2' },
   { command: 'ping', debianPackage: 'iputils-ping' },
   { command: 'tcpdump', debianPackage: 'tcpdump' },
   { command: 'iperf3', debianPackage: 'iperf3' },
 ]
 
+type Part = (context: DemoContext) => Promise<void>
+
 // In this order: the first part needs VNICs on which nothing has passed yet.
-const parts = [
+const packetParts: readonly Part[] = [
   showSameNodePath,
   showCrossNodePath,
   showReachability,
@@ -52,7 +56,7 @@ export async function runDemo(options: DemoOptions, screen: Screen, signal: Abor
   screen.line(screen.paint('bold', 'vcn-cni: pods with addresses of the VCN itself'))
   screen.heading(
     'An emulated VCN on this machine',
-    'Network namespaces are the nodes, the pods and the VCN’s router; veth pairs are the VNICs. Agent and CNI plugin are the real ones.',
+    'Network namespaces are the nodes, the pods and the VCN’s router; veth pairs are the VNICs. Agent, CNI plugin and controller are the real ones.',
   )
   const { scenario, seed, keep } = options
   const progress = (event: UpEvent): void => {
@@ -62,7 +66,8 @@ export async function runDemo(options: DemoOptions, screen: Screen, signal: Abor
   if (!up.ok) throw new CliError(`the lab could not be built: ${describeUpFailure(up.error)}`)
   const checks = new Checks(screen)
   try {
-    await showParts(up.value, checks, screen, signal)
+    // As it is now: the controller has attached VNICs meanwhile.
+    await showParts(unwrap(readLabState(name)), checks, screen, signal)
     if (checks.failures.length > 0) showComplaints(up.value, screen)
   } finally {
     if (keep) screen.line(`\nThe lab stays: vcnctl lab status --name ${name}; vcnctl lab down --name ${name}`)
@@ -81,10 +86,22 @@ async function showParts(lab: LabState, checks: Checks, screen: Screen, signal: 
   const byNode = pods.toSorted((a, b) => `${a.node} ${a.name}`.localeCompare(`${b.node} ${b.name}`))
   const context: DemoContext = { lab, fabric, pods: byNode, screen, checks, signal }
   showMap(context)
-  for (const part of parts) {
+  for (const part of await partsOf(lab)) {
     signal.throwIfAborted()
     await part(context)
   }
+  if (lab.cluster !== undefined) return
+  screen.line('\nThis lab is no cluster: its VNICs and addresses come from a file, so nothing grows and shrinks here.')
+}
+
+async function partsOf({ cluster }: LabState): Promise<readonly Part[]> {
+  if (cluster === undefined) return packetParts
+  // Loaded when wanted only: the Kubernetes client takes half a second to read.
+  const [{ showNodeStart }, { showElasticity }] = await Promise.all([
+    import('./node-start.ts'),
+    import('./elasticity.ts'),
+  ])
+  return [showNodeStart, ...packetParts, showElasticity]
 }
 
 function showProgress(screen: Screen, event: UpEvent): void {
@@ -100,6 +117,20 @@ function showProgress(screen: Screen, event: UpEvent): void {
     case 'agent.ready':
       screen.line(`  ${elapsed}  agent ready on ${event.node}`)
       return
+    case 'cluster.ready':
+      screen.line(
+        `  ${elapsed}  Kubernetes API at ${event.status.kubeUrl}, OCI API at ${event.status.ociEndpoint} (emulated)`,
+      )
+      return
+    case 'controller.started':
+      screen.line(`  ${elapsed}  controller started`)
+      return
+    case 'node.ready':
+      screen.line(`  ${elapsed}  ${event.node} is without taint`)
+      return
+    case 'pods.running':
+      screen.line(`  ${elapsed}  ${event.count} pods run`)
+      return
     case 'pod.added':
       screen.line(`  ${elapsed}  CNI ADD ${event.pod.name} → ${event.pod.address ?? 'no address'}`)
   }
@@ -109,7 +140,8 @@ function showMap({ lab, pods, screen }: DemoContext): void {
   screen.line()
   screen.table(
     ['node', 'VNIC', 'MAC', 'address', 'pods'],
-    lab.fabric.vnics.map((vnic) => [
+    // In a cluster they stand in the order in which they were attached.
+    lab.fabric.vnics.toSorted(byNode).map((vnic) => [
       vnic.isPrimary ? vnic.node : '',
       { text: vnic.name, style: 'yellow' },
       vnic.mac,
@@ -122,15 +154,25 @@ function showMap({ lab, pods, screen }: DemoContext): void {
   )
 }
 
-/** What the agents complained about: their logs go with the lab. */
+function byNode(a: LabVnic, b: LabVnic): number {
+  return a.node.localeCompare(b.node)
+}
+
+/** What the agents and the controller complained about: their logs go with the lab. */
 function showComplaints(lab: LabState, screen: Screen): void {
-  for (const { name } of lab.nodes) {
+  const logs = lab.nodes.map(({ name }) => [`The agent on ${name}`, nodePaths(lab.name, name).log] as const)
+  const { log, controllerLog } = clusterPaths(lab.name)
+  const cluster = [
+    ['The controller', controllerLog],
+    ['The cluster process', log],
+  ] as const
+  for (const [who, file] of [...logs, ...(lab.cluster === undefined ? [] : cluster)]) {
     // pino's levels: 40 is a warning.
-    const complaints = tailOfLog(nodePaths(lab.name, name).log)
+    const complaints = tailOfLog(file)
       .split('\n')
       .filter((line) => /^\{"level":[4-6]0,/.test(line))
     if (complaints.length === 0) continue
-    screen.line(`\n${screen.paint('bold', `The agent on ${name} complained`)}`)
+    screen.line(`\n${screen.paint('bold', `${who} complained`)}`)
     for (const line of complaints) screen.line(`  ${line}`)
   }
 }
