@@ -11,8 +11,9 @@ interface Waiter {
 
 /** Up to so many nodes are asked for one by one; more are found in one list of their compartment. */
 const askedAlone = 3
-/** How long a question waits for others to come along. */
-const gatherMs = 20
+/** How long a question waits for others to come along: longer while many do. */
+const gatherFewMs = 20
+const gatherManyMs = 250
 
 /**
  * VNIC attachments of instances. Many nodes asking at once, as they do when they were launched together, share lists of
@@ -47,23 +48,32 @@ export class AttachmentLister {
     })
   }
 
-  // Runs while anybody waits for this compartment; those who come during a call are served by the next one.
+  // Runs while anybody waits for this compartment. A list does not wait for the one before it: an answer that is late
+  // holds up those who asked for it, and nobody else.
   async #serve(compartmentId: CompartmentOcid, signal: AbortSignal): Promise<void> {
-    let batch: readonly Waiter[] = []
     try {
-      for (;;) {
-        await this.#sleep(gatherMs, signal)
-        batch = this.#waiting.get(compartmentId) ?? []
-        if (batch.length === 0) break
-        this.#waiting.set(compartmentId, [])
-        await this.#answer(compartmentId, batch, signal)
-      }
+      let asked = 0
+      do {
+        await this.#sleep(asked > askedAlone ? gatherManyMs : gatherFewMs, signal)
+        asked = this.#ask(compartmentId, signal)
+      } while (asked > 0)
       this.#waiting.delete(compartmentId)
     } catch (error) {
-      const left = [...batch, ...(this.#waiting.get(compartmentId) ?? [])]
+      const left = this.#waiting.get(compartmentId) ?? []
       this.#waiting.delete(compartmentId)
       for (const { fail } of left) fail(error)
     }
+  }
+
+  /** Begins to answer all who wait, and returns how many they are. */
+  #ask(compartmentId: CompartmentOcid, signal: AbortSignal): number {
+    const batch = this.#waiting.get(compartmentId) ?? []
+    this.#waiting.set(compartmentId, [])
+    if (batch.length === 0) return 0
+    this.#answer(compartmentId, batch, signal).catch((error: unknown) => {
+      for (const { fail } of batch) fail(error)
+    })
+    return batch.length
   }
 
   async #answer(compartmentId: CompartmentOcid, batch: readonly Waiter[], signal: AbortSignal): Promise<void> {

@@ -134,7 +134,7 @@ const configSchema: z.ZodType<ControllerConfig> = z
       .number('must be a number of seconds from 0.05 to 60')
       .min(0.05, 'must be at least 0.05')
       .max(60, 'must be at most 60')
-      .default(2),
+      .default(1),
     workers: wholeNumber(1, 4096).default(256),
     orphans: z
       .strictObject({

@@ -92,6 +92,8 @@ export class Controller {
     } catch (error) {
       if (!signal.aborted) throw error
     } finally {
+      // Its timers would keep the process alive.
+      this.#queue.shutDown()
       await Promise.allSettled([...running, recording])
     }
   }
@@ -167,12 +169,18 @@ export class Controller {
 
   #npnHandlers(): ObjectHandlers<NativePodNetwork> {
     const add = ({ metadata }: NativePodNetwork): void => this.#queue.add(metadata.name)
-    return { added: add, updated: add, deleted: add }
+    return {
+      added: add,
+      updated: (npn) => {
+        if (!this.#reconciler.isOwnWrite(npn)) add(npn)
+      },
+      deleted: add,
+    }
   }
 
   #nodeHandlers(): ObjectHandlers<KubeNode> {
     const add = (node: KubeNode): void => {
-      for (const name of npnNameOf(node)) this.#queue.add(name)
+      for (const name of npnNameOf(node)) this.#queue.addUnhurried(name)
     }
     return {
       added: add,

@@ -82,7 +82,7 @@ export class NodeObserver {
     previous: NodeObservation | undefined,
     signal: AbortSignal,
   ): Promise<Result<NodeObservation, ObservationFailure>> {
-    const { services, lookups, attachments: lister } = this.#options
+    const { services, attachments: lister } = this.#options
     const running = previous?.instance.lifecycleState === 'RUNNING' ? previous.instance : this.#instance
     this.#instance = undefined
     const instance = await during('GetInstance', known(running) ?? services.getInstance(this.#instanceId, signal))
@@ -97,7 +97,7 @@ export class NodeObserver {
     if (listed.value.length === 1) for (const { id: only } of attachments) this.#foreign.add(only)
     const vnics: ObservedVnic[] = []
     for (const attachment of attachments) {
-      const vnic = await this.#vnic(attachment, previous, lookups, signal)
+      const vnic = await this.#vnic(attachment, previous, signal)
       if (!vnic.ok) return vnic
       if (vnic.value !== undefined) vnics.push(vnic.value)
     }
@@ -120,7 +120,6 @@ export class NodeObserver {
   async #vnic(
     attachment: VnicAttachment,
     previous: NodeObservation | undefined,
-    lookups: CloudLookups,
     signal: AbortSignal,
   ): Promise<Result<ObservedVnic | undefined, ObservationFailure>> {
     const { vnicId, lifecycleState, id } = attachment
@@ -133,21 +132,24 @@ export class NodeObserver {
       this.#foreign.add(id)
       return ok(undefined)
     }
-    return this.#details(attachment, vnic.value, lookups, signal)
+    // What was seen being attached has its own address only, and nobody but us gives it more.
+    const isNew = previous?.attachments.some((one) => one.id === id && one.lifecycleState === 'ATTACHING') === true
+    return this.#details(attachment, vnic.value, isNew, signal)
   }
 
   async #details(
     attachment: VnicAttachment,
     vnic: CloudVnic,
-    lookups: CloudLookups,
+    isNew: boolean,
     signal: AbortSignal,
   ): Promise<Result<ObservedVnic | undefined, ObservationFailure>> {
+    const { lookups } = this.#options
     const subnetId = vnic.subnetId ?? attachment.subnetId
     // Not told yet: the VNIC is being made.
     if (subnetId === undefined || vnic.mac === undefined) return ok(undefined)
     const subnet = await during('GetSubnet', lookups.subnet(subnetId, signal))
     if (!subnet.ok) return subnet
-    const objects = await during('ListPrivateIps', this.#objects(vnic.id, signal))
+    const objects = isNew ? ok([]) : await during('ListPrivateIps', this.#objects(vnic.id, signal))
     return objects.ok ? ok({ attachment, vnic, subnet: subnet.value, objects: objects.value }) : objects
   }
 

@@ -21,7 +21,10 @@ const addresses = fc
   .map((wish) => ({ ...wish, minimum: Math.min(wish.minimum, wish.maximum) }))
 const listed = fc.array(
   fc
-    .record({ subnetIds: fc.constantFrom([first], [second], [first, second]), objects: fc.integer({ min: 1, max: 64 }) })
+    .record({
+      subnetIds: fc.constantFrom([first], [second], [first, second]),
+      objects: fc.integer({ min: 1, max: 64 }),
+    })
     .map((over) => vnicWish(over)),
   { minLength: 1, maxLength: 4 },
 )
@@ -43,7 +46,11 @@ interface Node {
 }
 
 // One round of the controller; then the agent confirms whatever is marked.
-function round({ cloud, releases }: Node, wish: NodeWish, used: number): { readonly node: Node; readonly plan: NodePlan } {
+function round(
+  { cloud, releases }: Node,
+  wish: NodeWish,
+  used: number,
+): { readonly node: Node; readonly plan: NodePlan } {
   const { observed, limits } = cloud
   const plan = planNode(planInput(observed, wish, { demand: demand(used), releases, mayMark: true, limits }))
   const after = carryOut(cloud, plan.steps)

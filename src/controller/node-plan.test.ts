@@ -79,7 +79,9 @@ function expectPlan({ wish, vnics = [], observed, limits, input, steps, obstacle
   expect(plan.obstacle).toEqual(obstacle)
 }
 
-const wants = (count: number, over: WishParts['addresses'] = {}): WishParts => ({ addresses: { minimum: count, ...over } })
+const wants = (count: number, over: WishParts['addresses'] = {}): WishParts => ({
+  addresses: { minimum: count, ...over },
+})
 const wantsBlocks = (count: number, maximum = 110): WishParts => wants(count, { preferBlocks: true, maximum })
 
 describe('growth', () => {
@@ -99,7 +101,12 @@ describe('growth', () => {
     ],
     [
       'single addresses where the subnet has no block left',
-      { wish: wantsBlocks(3), vnics: [observedVnic('a')], limits: { subnetsWithoutBlocks: new Set([subnetId()]) }, steps: ['3 on a'] },
+      {
+        wish: wantsBlocks(3),
+        vnics: [observedVnic('a')],
+        limits: { subnetsWithoutBlocks: new Set([subnetId()]) },
+        steps: ['3 on a'],
+      },
     ],
     [
       'Compatible takes no block for less than a block',
@@ -115,7 +122,11 @@ describe('growth', () => {
     ],
     [
       'the rest goes to the next one',
-      { wish: wants(65), vnics: [observedVnic('a', { objects: singles(63) }), observedVnic('b')], steps: ['1 on a', '1 on b'] },
+      {
+        wish: wants(65),
+        vnics: [observedVnic('a', { objects: singles(63) }), observedVnic('b')],
+        steps: ['1 on a', '1 on b'],
+      },
     ],
     [
       'a new VNIC is attached while the last room is filled',
@@ -123,11 +134,20 @@ describe('growth', () => {
     ],
     [
       'a VNIC that is being made has no room yet',
-      { wish: wants(1), vnics: [observedVnic('a', { vnic: { lifecycleState: 'PROVISIONING' } })], steps: ['attach 2 in pods'] },
+      {
+        wish: wants(1),
+        vnics: [observedVnic('a', { vnic: { lifecycleState: 'PROVISIONING' } })],
+        steps: ['attach 2 in pods'],
+      },
     ],
     [
       'a VNIC that was found full is left alone',
-      { wish: wants(1), vnics: [observedVnic('a')], limits: { fullVnics: new Set([vnicId('a')]) }, steps: ['attach 2 in pods'] },
+      {
+        wish: wants(1),
+        vnics: [observedVnic('a')],
+        limits: { fullVnics: new Set([vnicId('a')]) },
+        steps: ['attach 2 in pods'],
+      },
     ],
     [
       'the second subnet when the first is full',
@@ -151,10 +171,16 @@ describe('growth', () => {
 describe('upkeep', () => {
   const red = vnicWish({ nsgIds: [nsgId('red')] })
   test.each<[what: string, row: Case]>([
-    ['another group', { wish: { listed: [red] }, vnics: [observedVnic('a', { objects: singles(1) })], steps: ['update a'] }],
+    [
+      'another group',
+      { wish: { listed: [red] }, vnics: [observedVnic('a', { objects: singles(1) })], steps: ['update a'] },
+    ],
     [
       'a check that somebody turned on',
-      { vnics: [observedVnic('a', { objects: singles(1), vnic: { skipSourceDestCheck: false } })], steps: ['update a'] },
+      {
+        vnics: [observedVnic('a', { objects: singles(1), vnic: { skipSourceDestCheck: false } })],
+        steps: ['update a'],
+      },
     ],
     [
       'not of a VNIC that is being made',
@@ -190,12 +216,26 @@ describe('listed VNICs', () => {
   const smallFull = observedVnic('s', { objects: singles(2) })
   const largeEmpty = observedVnic('l', { subnet: subnet('more') })
   test.each<[what: string, row: Case]>([
-    ['are attached one at a time, whether needed or not', { wish: { listed: [small, large] }, steps: ['attach 1 in pods'] }],
-    ['the second one after the first', { wish: { listed: [small, large] }, vnics: [smallFull], steps: ['attach 2 in more'] }],
-    ['each takes as many as it may', { wish: { ...wants(4), listed: [small, large] }, vnics: [smallFull, largeEmpty], steps: ['2 on l'] }],
+    [
+      'are attached one at a time, whether needed or not',
+      { wish: { listed: [small, large] }, steps: ['attach 1 in pods'] },
+    ],
+    [
+      'the second one after the first',
+      { wish: { listed: [small, large] }, vnics: [smallFull], steps: ['attach 2 in more'] },
+    ],
+    [
+      'each takes as many as it may',
+      { wish: { ...wants(4), listed: [small, large] }, vnics: [smallFull, largeEmpty], steps: ['2 on l'] },
+    ],
     [
       'are full when all are',
-      { wish: { ...wants(4), listed: [small] }, vnics: [smallFull], steps: [], obstacle: { kind: 'listedVnicsFull', vnics: 1 } },
+      {
+        wish: { ...wants(4), listed: [small] },
+        vnics: [smallFull],
+        steps: [],
+        obstacle: { kind: 'listedVnicsFull', vnics: 1 },
+      },
     ],
     [
       'are in a full subnet',
@@ -267,12 +307,19 @@ describe('wishes that were larger once', () => {
   const vnics = [observedVnic('1', { objects: [...blocks(2), ...singles(2)] })]
   const marking = { mayMark: true }
   const marked = (wish: WishParts, used: number): readonly string[] =>
-    planNode(planInput(observation(vnics), nodeWish(wish), { ...marking, demand: demand(used) })).releases.map(({ address }) => address)
+    planNode(planInput(observation(vnics), nodeWish(wish), { ...marking, demand: demand(used) })).releases.map(
+      ({ address }) => address,
+    )
   test.each<[what: string, wish: WishParts, used: number, marked: number]>([
     ['a smaller maximum gives back what goes as a whole', { addresses: { maximum: 10 } }, 10, 18],
     ['a smaller maxPodCount in Compatible mode, too', { maxPodCount: 10, addresses: { mode: 'Compatible' } }, 10, 18],
     ['more in use than the maximum is not an excess beyond it', { addresses: { maximum: 20 } }, 30, 2],
-    ['blocks that are not preferred any more stay while they are needed', { addresses: { preferBlocks: false } }, 32, 2],
+    [
+      'blocks that are not preferred any more stay while they are needed',
+      { addresses: { preferBlocks: false } },
+      32,
+      2,
+    ],
     ['a minimum holds them', { addresses: { minimum: 34 } }, 0, 0],
   ])('%s', (_what, wish, used, count) => {
     expect(marked(wish, used)).toHaveLength(count)

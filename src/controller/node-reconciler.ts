@@ -78,10 +78,15 @@ export class NodeReconciler {
     this.#options = options
   }
 
+  /** Whether this version of a resource is the answer to a write of ours, and so no news. */
+  isOwnWrite({ metadata }: NativePodNetwork): boolean {
+    return this.#states.get(metadata.name)?.isOwnWrite(metadata.resourceVersion) === true
+  }
+
   /** `key` is the name of the resource, whether it exists or only its node. */
   async reconcile(key: string, signal: AbortSignal): Promise<WorkOutcome> {
     const { defaults, nodes, lifecycle } = this.#options
-    const npn = this.#newest(key)
+    let npn = this.#newest(key)
     const node = nodes.byIndex(nodesByNpn, key)[0]
     if (npn === undefined) {
       const instanceId = node && instanceOf(node)
@@ -90,7 +95,9 @@ export class NodeReconciler {
         return { kind: 'done' }
       }
       const { observer } = this.#state(key, instanceId)
-      return lifecycle.create(key, node, (abort) => observer.instance(abort), signal)
+      const made = await lifecycle.create(key, node, (abort) => observer.instance(abort), signal)
+      if (made.kind !== 'created') return made
+      npn = made.npn
     }
     if (npn.metadata.deletionTimestamp !== undefined) return { kind: 'done' }
     const wish = npn.spec.ok ? makeNodeWish(npn.spec.value, defaults) : npn.spec

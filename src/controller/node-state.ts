@@ -46,6 +46,10 @@ export class NodeState {
     return cached
   }
 
+  isOwnWrite(resourceVersion: string): boolean {
+    return this.#written?.metadata.resourceVersion === resourceVersion || this.#superseded.has(resourceVersion)
+  }
+
   wrote(before: NativePodNetwork, after: NativePodNetwork): void {
     this.#superseded.add(before.metadata.resourceVersion)
     this.#written = after

@@ -32,7 +32,7 @@ export class NpnLifecycle {
     node: KubeNode,
     getInstance: (signal: AbortSignal) => OciResult<Instance>,
     signal: AbortSignal,
-  ): Promise<WorkOutcome> {
+  ): Promise<WorkOutcome | { readonly kind: 'created'; readonly npn: NativePodNetwork }> {
     const { client, defaults, record, logger } = this.#options
     const regarding = referenceTo(nodes, node)
     const instance = await getInstance(signal)
@@ -52,7 +52,7 @@ export class NpnLifecycle {
     const created = await client.create(nativePodNetworks, { metadata, spec: spec.value }, signal)
     if (created.ok) {
       logger.info('npn.created', { npn: name, node: node.metadata.name })
-      return { kind: 'done' }
+      return { kind: 'created', npn: created.value }
     }
     // Made by somebody else, or by us before an answer was lost: the watch tells.
     if (created.error.kind === 'alreadyExists') return { kind: 'done' }

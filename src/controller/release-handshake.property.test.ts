@@ -24,7 +24,12 @@ const actions = [
 ] as const
 type Action = (typeof actions)[number]
 
-const agentTurn: readonly Action[] = [...Array<Action>(4).fill('agentReads'), 'agentSaves', 'agentThinks', 'agentWrites']
+const agentTurn: readonly Action[] = [
+  ...Array<Action>(4).fill('agentReads'),
+  'agentSaves',
+  'agentThinks',
+  'agentWrites',
+]
 const controllerTurn: readonly Action[] = [
   ...Array<Action>(4).fill('controllerReads'),
   'controllerThinks',
@@ -33,11 +38,26 @@ const controllerTurn: readonly Action[] = [
 ]
 const calm: readonly Action[] = [...agentTurn, 'controllerHearsOfPods', ...controllerTurn, 'lateCallArrives']
 
+// The agent is about to confirm what the controller takes back, and gives it out.
+const changeOfMind: readonly Action[] = [
+  'noPods',
+  ...controllerTurn,
+  ...agentTurn.slice(0, -1),
+  'manyPods',
+  ...controllerTurn,
+  ...Array<Action>(4).fill('agentReads'),
+  ...Array<Action>(12).fill('podComes'),
+  'agentWrites',
+  'noPods',
+  ...controllerTurn,
+]
+
 // Whole turns, so that the release gets somewhere, and single actions in between, where nobody expects them.
 const burst = fc.oneof(
   { weight: 6, arbitrary: fc.constantFrom(...actions).map((action) => [action]) },
   { weight: 2, arbitrary: fc.constantFrom(agentTurn, controllerTurn) },
   { weight: 1, arbitrary: fc.constant([...agentTurn, ...controllerTurn, ...agentTurn]) },
+  { weight: 1, arbitrary: fc.constant(changeOfMind) },
   {
     weight: 2,
     arbitrary: fc

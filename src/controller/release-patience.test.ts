@@ -18,7 +18,12 @@ describe('an object that is marked', () => {
   test.each<[what: string, afterMs: number, entries: typeof marked, reluctant: readonly string[]]>([
     ['is waited for', 99, marked, []],
     ['is reluctant when its time is up', 100, marked, [block]],
-    ['is reluctant when one of its addresses is not confirmed', 100, [...releases('Confirmed', '10.0.4.16', 15), ...releases('Marked', '10.0.4.31')], [block]],
+    [
+      'is reluctant when one of its addresses is not confirmed',
+      100,
+      [...releases('Confirmed', '10.0.4.16', 15), ...releases('Marked', '10.0.4.31')],
+      [block],
+    ],
     ['is not when it is confirmed', 100, releases('Confirmed', '10.0.4.16', 16), []],
     ['is not when the mark was taken back', 100, [], []],
   ])('%s', (_what, afterMs, entries, reluctant) => {

@@ -36,9 +36,17 @@ describe('new marks', () => {
   test.each<[what: string, input: Partial<ReleaseInput>, marked: readonly string[]]>([
     ['none without an excess', { wanted: 34 }, []],
     ['none while the excess is young', { wanted: 0, mayMark: false }, []],
-    ['none of a block that is larger than the excess: the single addresses go', { wanted: 20 }, ['10.0.4.10', '10.0.4.9']],
+    [
+      'none of a block that is larger than the excess: the single addresses go',
+      { wanted: 20 },
+      ['10.0.4.10', '10.0.4.9'],
+    ],
     ['the last VNIC’s come first, single addresses before blocks', { wanted: 17 }, ['10.0.4.10', ...lastBlock]],
-    ['all, when nothing is wanted', { wanted: 0 }, ['10.0.4.10', ...lastBlock, '10.0.4.9', ...addressesFrom('10.0.4.16', 16)]],
+    [
+      'all, when nothing is wanted',
+      { wanted: 0 },
+      ['10.0.4.10', ...lastBlock, '10.0.4.9', ...addressesFrom('10.0.4.16', 16)],
+    ],
     [
       'none of an object one of whose addresses a pod has',
       { wanted: 17, podAddresses: new Set(['10.0.4.40', '10.0.4.10']) },
@@ -72,14 +80,26 @@ describe('marks that are there', () => {
   test.each<[what: string, input: Partial<ReleaseInput>, expected: Partial<ReturnType<typeof outcome>>]>([
     ['stay while the node does without', { ...stays, releases: allMarked }, { marked: lastBlock, leaving: 16 }],
     ['are taken back when one address more is wanted', { ...stays, wanted: 19, releases: allMarked }, none],
-    ['are taken back as whole objects, though partly confirmed', { ...stays, wanted: 19, releases: nearlyConfirmed }, none],
+    [
+      'are taken back as whole objects, though partly confirmed',
+      { ...stays, wanted: 19, releases: nearlyConfirmed },
+      none,
+    ],
     [
       'are taken back one object at a time: the other stays marked',
       { ...stays, wanted: 33, releases: [...allMarked, ...releases('Marked', '10.0.4.9')] },
       { marked: ['10.0.4.9'], leaving: 1 },
     ],
-    ['are taken back when a pod has one of the addresses', { ...stays, releases: allMarked, podAddresses: new Set(['10.0.4.33']) }, none],
-    ['are taken back when nobody confirms them', { ...stays, releases: allMarked, reluctant: new Set([privateIpId('10-0-4-32-28')]) }, none],
+    [
+      'are taken back when a pod has one of the addresses',
+      { ...stays, releases: allMarked, podAddresses: new Set(['10.0.4.33']) },
+      none,
+    ],
+    [
+      'are taken back when nobody confirms them',
+      { ...stays, releases: allMarked, reluctant: new Set([privateIpId('10-0-4-32-28')]) },
+      none,
+    ],
     [
       'are completed when an entry was lost',
       { ...stays, releases: allMarked.slice(1) },

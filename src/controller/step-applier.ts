@@ -84,7 +84,7 @@ export class StepApplier {
     node: NodeHandle,
     signal: AbortSignal,
   ): Promise<Applied> {
-    const { cluster, services, refusals } = this.#options
+    const { cluster, services, gates, refusals } = this.#options
     const allowed = await this.#checkNsgs(subnetId, wish.nsgIds, signal)
     if (!allowed.ok) return allowed
     const attach: AttachVnic = {
@@ -99,7 +99,8 @@ export class StepApplier {
     const attached = await this.#withToken(
       { wish: { attach }, seen: attachmentIds, index: 0 },
       node,
-      (token) => services.attachVnic(attach, token, signal),
+      // The VNIC's own address is one of the subnet's, too.
+      (token) => gates.through(subnetId, 'address', () => services.attachVnic(attach, token, signal), signal),
       ({ id, lifecycleState }) => lifecycleState.startsWith('DETACH') || attachmentIds.includes(id),
     )
     if (attached.ok) {

@@ -28,7 +28,9 @@ test('as needed: every VNIC is like the template, and none is missing', () => {
 
 describe('listed', () => {
   const twoSubnets = vnicWish({ subnetIds: [subnetId(), subnetId('more')] })
-  test.each<[what: string, list: readonly VnicWish[], vnics: readonly ObservedVnic[], pairs: object, missing: readonly number[]]>([
+  test.each<
+    [what: string, list: readonly VnicWish[], vnics: readonly ObservedVnic[], pairs: object, missing: readonly number[]]
+  >([
     ['no VNIC yet: all are missing', [vnicWish(), vnicWish()], [], {}, [0, 1]],
     ['one of two alike is there', [vnicWish(), vnicWish()], [observedVnic('a')], { a: 0 }, [1]],
     ['one too many stays as it is', [vnicWish()], [observedVnic('a'), observedVnic('b')], { a: 0, b: -1 }, []],
@@ -98,7 +100,9 @@ describe('listed', () => {
             attachment: { nicIndex },
           }),
         )
-        const [forth, back] = [vnics, vnics.toReversed()].map((order) => matchVnics({ kind: 'listed', list }, { vnics: order }))
+        const [forth, back] = [vnics, vnics.toReversed()].map((order) =>
+          matchVnics({ kind: 'listed', list }, { vnics: order }),
+        )
         expect(forth?.missing.length).toBe(back?.missing.length)
         expect(forth?.pairs.map(({ vnic }) => vnic.vnic.id).toSorted()).toEqual(vnics.map(({ vnic }) => vnic.id))
       }),
@@ -107,9 +111,17 @@ describe('listed', () => {
 })
 
 test.each<[what: string, vnic: Parameters<typeof isAsWished>[0], expected: boolean]>([
-  ['groups in another order are the same', observedVnic('1', { vnic: { nsgIds: [nsgId('b'), nsgId('a')] } }).vnic, true],
+  [
+    'groups in another order are the same',
+    observedVnic('1', { vnic: { nsgIds: [nsgId('b'), nsgId('a')] } }).vnic,
+    true,
+  ],
   ['a group too few is not', observedVnic('1', { vnic: { nsgIds: [nsgId('a')] } }).vnic, false],
-  ['a group too many is not', observedVnic('1', { vnic: { nsgIds: [nsgId('a'), nsgId('b'), nsgId('c')] } }).vnic, false],
+  [
+    'a group too many is not',
+    observedVnic('1', { vnic: { nsgIds: [nsgId('a'), nsgId('b'), nsgId('c')] } }).vnic,
+    false,
+  ],
   [
     'a checked source is not',
     observedVnic('1', { vnic: { nsgIds: [nsgId('a'), nsgId('b')], skipSourceDestCheck: false } }).vnic,

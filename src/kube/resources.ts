@@ -1,9 +1,11 @@
+import { type EndpointSlice, parseEndpointSlice } from './endpoint-slice.ts'
 import { parseLease } from './lease.ts'
 import type { Lease } from './lease.ts'
 import { type NativePodNetwork, parseNativePodNetwork } from './native-pod-network.ts'
 import { type KubeNode, parseNode } from './node.ts'
 import { type ObjectRef, parseUntyped, type Resource, type UntypedObject } from './object.ts'
 import { parsePod, type Pod } from './pod.ts'
+import { parseService, type Service } from './service.ts'
 
 export const nodes: Resource<KubeNode> = {
   group: '',
@@ -21,6 +23,24 @@ export const pods: Resource<Pod> = {
   kind: 'Pod',
   namespaced: true,
   parse: parsePod,
+}
+
+export const services: Resource<Service> = {
+  group: '',
+  version: 'v1',
+  plural: 'services',
+  kind: 'Service',
+  namespaced: true,
+  parse: parseService,
+}
+
+export const endpointSlices: Resource<EndpointSlice> = {
+  group: 'discovery.k8s.io',
+  version: 'v1',
+  plural: 'endpointslices',
+  kind: 'EndpointSlice',
+  namespaced: true,
+  parse: parseEndpointSlice,
 }
 
 /** The core group's Event: what `kubectl describe` reads on every version; events.k8s.io shows the same objects. */

@@ -17,6 +17,24 @@ describe('a key', () => {
     expect(queue.stats()).toMatchObject({ depth: 0, processing: 2 })
   })
 
+  test('that need not hurry waits for those that do, but gets every fourth turn', async () => {
+    const queue = queueOf(new FakeScheduler())
+    for (const key of ['later 1', 'later 2', 'later 3']) queue.addUnhurried(key)
+    for (const key of ['1', '2', '3', '4', '5']) queue.add(key)
+    expect(queue.stats()).toMatchObject({ depth: 8 })
+    const taken = []
+    for (let turn = 0; turn < 8; turn++) taken.push(await queue.next(never))
+    expect(taken).toEqual(['1', '2', '3', 'later 1', '4', '5', 'later 2', 'later 3'])
+  })
+
+  test('that need not hurry, and then must, is given out once', async () => {
+    const queue = queueOf(new FakeScheduler())
+    queue.addUnhurried('a')
+    queue.add('a')
+    expect(await queue.next(never)).toBe('a')
+    expect(queue.stats()).toMatchObject({ depth: 0, processing: 1 })
+  })
+
   test('added while it is worked on comes back when that is done, not before', async () => {
     const queue = queueOf(new FakeScheduler())
     queue.add('a')

@@ -40,6 +40,9 @@ export class WorkQueue<K extends string = string> {
   readonly #backoff: BackoffOptions
   // A key is dirty from add until taken, and processing from taken until done; ready is the dirty ones nobody processes.
   readonly #ready = new Map<K, number>()
+  // Keys that may wait for those.
+  readonly #unhurried = new Map<K, number>()
+  #taken = 0
   readonly #dirty = new Set<K>()
   readonly #processing = new Set<K>()
   readonly #delayed = new Map<K, { readonly dueMs: number; readonly cancel: () => void }>()
@@ -56,10 +59,15 @@ export class WorkQueue<K extends string = string> {
   }
 
   add(key: K): void {
-    if (this.#isShutDown || this.#dirty.has(key)) return
-    this.#addedTotal++
-    this.#dirty.add(key)
-    if (!this.#processing.has(key)) this.#makeReady(key)
+    this.#add(key, this.#ready)
+  }
+
+  /**
+   * For work that has not begun: of a thousand keys that come at once, those that were begun are finished first. Every
+   * fourth key taken is one of these, so that they get their turn whatever else comes.
+   */
+  addUnhurried(key: K): void {
+    this.#add(key, this.#unhurried)
   }
 
   /** The earliest of several wishes for a key counts; an `add` meanwhile is not held back by it. */
@@ -102,7 +110,7 @@ export class WorkQueue<K extends string = string> {
   /** The next key, now in the caller's hands until `done`; undefined once the queue is shut down or `signal` aborted. */
   next(signal: AbortSignal): Promise<K | undefined> {
     if (signal.aborted || this.#isShutDown) return Promise.resolve(undefined)
-    const [first] = this.#ready.keys()
+    const first = this.#first()
     if (first !== undefined) return Promise.resolve(this.#take(first))
     return new Promise((resolve) => {
       const settle = (key: K | undefined): void => {
@@ -120,14 +128,16 @@ export class WorkQueue<K extends string = string> {
 
   done(key: K): void {
     if (!this.#processing.delete(key)) throw new Error(`${key} is not being worked on`)
-    if (this.#dirty.has(key)) this.#makeReady(key)
+    if (this.#dirty.has(key)) this.#makeReady(key, this.#ready)
   }
 
   stats(): WorkQueueStats {
-    const [oldestMs] = this.#ready.values()
+    const [readyMs = Infinity] = this.#ready.values()
+    const [unhurriedMs = Infinity] = this.#unhurried.values()
+    const nowMs = this.#scheduler.monotonicMs()
     return {
-      depth: this.#ready.size,
-      oldestAgeMs: oldestMs === undefined ? 0 : this.#scheduler.monotonicMs() - oldestMs,
+      depth: this.#ready.size + this.#unhurried.size,
+      oldestAgeMs: nowMs - Math.min(nowMs, readyMs, unhurriedMs),
       processing: this.#processing.size,
       delayed: this.#delayed.size,
       addedTotal: this.#addedTotal,
@@ -141,19 +151,35 @@ export class WorkQueue<K extends string = string> {
     for (const { cancel } of this.#delayed.values()) cancel()
     this.#delayed.clear()
     this.#ready.clear()
+    this.#unhurried.clear()
     this.#dirty.clear()
     for (const settle of this.#waiting.splice(0)) settle(undefined)
   }
 
-  #makeReady(key: K): void {
+  #add(key: K, ready: Map<K, number>): void {
+    if (this.#isShutDown || this.#dirty.has(key)) return
+    this.#addedTotal++
+    this.#dirty.add(key)
+    if (!this.#processing.has(key)) this.#makeReady(key, ready)
+  }
+
+  #makeReady(key: K, ready: Map<K, number>): void {
     if (this.#isShutDown) return
-    this.#ready.set(key, this.#scheduler.monotonicMs())
+    ready.set(key, this.#scheduler.monotonicMs())
     const settle = this.#waiting.shift()
     if (settle !== undefined) settle(this.#take(key))
   }
 
+  #first(): K | undefined {
+    const [hurried] = this.#ready.keys()
+    const [unhurried] = this.#unhurried.keys()
+    return this.#taken % 4 === 3 ? (unhurried ?? hurried) : (hurried ?? unhurried)
+  }
+
   #take(key: K): K {
+    this.#taken++
     this.#ready.delete(key)
+    this.#unhurried.delete(key)
     this.#dirty.delete(key)
     this.#processing.add(key)
     return key

@@ -123,9 +123,9 @@ describe('a delete that finds nothing', () => {
   })
 })
 
-test('calls, refusals and repeats are counted, and a refusal slows the operation down', async () => {
-  const { limited, counters, limiter } = setUp(['throttled', 'server', 'ok'])
+test('calls, refusals and repeats are counted, and refusals slow the operation down', async () => {
+  const { limited, counters, limiter } = setUp(['throttled', 'throttled', 'server', 'ok'])
   await limited.createPrivateIp(wish, 'token', never)
-  expect(counters.of('CreatePrivateIp')).toEqual({ calls: 3, throttled: 1, retries: 2, failures: {} })
+  expect(counters.of('CreatePrivateIp')).toEqual({ calls: 4, throttled: 2, retries: 3, failures: {} })
   expect(limiter.state('CreatePrivateIp').perSecond).toBeLessThan(20)
 })

@@ -31,18 +31,26 @@ describe('the bucket', () => {
     expect(advance(bucket, settings, 60_000).tokens).toBe(5)
   })
 
-  test('halves after a 429, once for all that were under way, and waits as long as it is told', () => {
+  test('takes a single 429 for chance: what it has saved up is gone, the rate stays', () => {
     const once = cut(fullBucket(settings, 0), settings, 0)
-    expect(once.perSecond).toBe(10)
-    expect(waitMs(once)).toBe(100)
-    const twice = cut(advance(once, settings, 100), settings, 3000)
-    expect(twice.perSecond).toBeLessThan(20)
-    expect(twice.perSecond).toBeGreaterThanOrEqual(10)
-    expect(waitMs(twice)).toBe(3000)
+    expect(once.perSecond).toBe(20)
+    expect(waitMs(once)).toBe(50)
+    const muchLater = cut(advance(once, settings, 2000), settings, 0)
+    expect(muchLater.perSecond).toBe(20)
+  })
+
+  test('halves after a second 429 within a second, once for all that were under way, and waits as long as it is told', () => {
+    const twice = cut(cut(fullBucket(settings, 0), settings, 0), settings, 0)
+    expect(twice.perSecond).toBe(10)
+    expect(waitMs(twice)).toBe(100)
+    const thrice = cut(advance(twice, settings, 100), settings, 3000)
+    expect(thrice.perSecond).toBeLessThan(20)
+    expect(thrice.perSecond).toBeGreaterThanOrEqual(10)
+    expect(waitMs(thrice)).toBe(3000)
   })
 
   test('comes back to just below what was too much within a second, and to all of it slowly', () => {
-    let bucket: Bucket = cut(fullBucket(settings, 0), settings, 0)
+    let bucket: Bucket = cut(cut(fullBucket(settings, 0), settings, 0), settings, 0)
     bucket = advance(bucket, settings, 1000)
     expect(bucket.perSecond).toBe(18)
     bucket = advance(bucket, settings, 2000)
@@ -52,7 +60,7 @@ describe('the bucket', () => {
 
   test('never falls below the least', () => {
     let bucket = fullBucket(settings, 0)
-    for (let atMs = 2000; atMs < 100_000; atMs += 1001) bucket = cut({ ...bucket, atMs }, settings, 0)
+    for (let atMs = 2000; atMs < 100_000; atMs += 600) bucket = cut({ ...bucket, atMs }, settings, 0)
     expect(bucket.perSecond).toBe(0.5)
   })
 })
@@ -75,7 +83,7 @@ describe('the limiter', () => {
   test('keeps operations apart', async () => {
     const { clock, sleep } = virtualTime()
     const limiter = new RateLimiter({ clock, sleep, random: () => 0 })
-    limiter.throttled('AttachVnic', 60_000)
+    for (const retryAfterMs of [0, 60_000]) limiter.throttled('AttachVnic', retryAfterMs)
     await limiter.take('GetVnic', never)
     expect(clock.monotonicMs()).toBe(0)
     expect([limiter.state('AttachVnic').perSecond, limiter.state('GetVnic').perSecond]).toEqual([10, 20])

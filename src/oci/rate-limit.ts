@@ -21,14 +21,15 @@ export interface Bucket {
   readonly atMs: number
   readonly blockedUntilMs: number
   readonly lastCutMs: number
+  readonly lastRefusalMs: number
 }
 
-// Additive increase, multiplicative decrease, with a fast part as in TCP's slow start (RFC 5681 section 3.1): a single
-// refusal, which need not mean that the quota is lower, costs half a second's worth of calls and not ten seconds'.
+// Additive increase, multiplicative decrease, with a fast part as in TCP's slow start (RFC 5681 section 3.1): a cut
+// by chance costs half a second's worth of calls and not ten seconds'.
 const fastRecovery = 0.5
 const slowRecovery = 0.025
 const suspicion = 0.9
-/** Refusals of calls that were under way together count once. */
+/** A second refusal within this time cuts the rate; further ones of calls that were under way then do not cut again. */
 const cutIntervalMs = 1000
 
 export function fullBucket(settings: RateSettings, nowMs: number): Bucket {
@@ -40,6 +41,7 @@ export function fullBucket(settings: RateSettings, nowMs: number): Bucket {
     atMs: nowMs,
     blockedUntilMs: -Infinity,
     lastCutMs: -Infinity,
+    lastRefusalMs: -Infinity,
   }
 }
 
@@ -72,12 +74,14 @@ export function spend(bucket: Bucket): Bucket {
 export function cut(bucket: Bucket, settings: RateSettings, retryAfterMs: number): Bucket {
   const blockedUntilMs = Math.max(bucket.blockedUntilMs, bucket.atMs + retryAfterMs)
   if (bucket.atMs - bucket.lastCutMs < cutIntervalMs) return { ...bucket, blockedUntilMs }
+  const refused = { ...bucket, blockedUntilMs, tokens: Math.min(bucket.tokens, 0), lastRefusalMs: bucket.atMs }
+  // One refusal alone need not mean that the rate is too high: others use the quota, too.
+  const companyMs = Math.max(cutIntervalMs, 2000 / bucket.perSecond)
+  if (bucket.atMs - bucket.lastRefusalMs >= companyMs) return refused
   return {
-    ...bucket,
-    tokens: Math.min(bucket.tokens, 0),
+    ...refused,
     perSecond: Math.max(settings.leastPerSecond, bucket.perSecond / 2),
     suspectPerSecond: Math.max(settings.leastPerSecond, bucket.perSecond * suspicion),
-    blockedUntilMs,
     lastCutMs: bucket.atMs,
   }
 }
@@ -100,6 +104,7 @@ interface Lane {
 /** One bucket an operation, for all callers of the process: quotas are the tenancy's, not the caller's. */
 export class RateLimiter {
   readonly #lanes = new Map<Operation, Lane>()
+  readonly #waitersBySignal = new WeakMap<AbortSignal, Set<(reason: unknown) => void>>()
   readonly #settings: RateSettings
   readonly #options: RateLimiterOptions
 
@@ -118,7 +123,7 @@ export class RateLimiter {
     lane.tail = Promise.all([before, turn.promise]).then(() => undefined)
     lane.waiting++
     try {
-      await unlessAborted(before, signal)
+      await this.#unlessAborted(before, signal)
       await this.#spend(lane, signal)
     } finally {
       lane.waiting--
@@ -161,15 +166,28 @@ export class RateLimiter {
     this.#lanes.set(operation, lane)
     return lane
   }
-}
 
-async function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
-  const aborted = Promise.withResolvers<never>()
-  const stop = (): void => aborted.reject(signal.reason as Error)
-  signal.addEventListener('abort', stop, { once: true })
-  try {
-    await Promise.race([work, aborted.promise])
-  } finally {
-    signal.removeEventListener('abort', stop)
+  // One listener a signal, however many wait: AbortSignal looks through all of its listeners to remove one.
+  async #unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+    const aborted = Promise.withResolvers<never>()
+    const waiting = this.#waitingOn(signal)
+    waiting.add(aborted.reject)
+    try {
+      await Promise.race([work, aborted.promise])
+    } finally {
+      waiting.delete(aborted.reject)
+    }
+  }
+
+  #waitingOn(signal: AbortSignal): Set<(reason: unknown) => void> {
+    const found = this.#waitersBySignal.get(signal)
+    if (found !== undefined) return found
+    const waiting = new Set<(reason: unknown) => void>()
+    const rejectAll = (): void => {
+      for (const reject of waiting) reject(signal.reason)
+    }
+    signal.addEventListener('abort', rejectAll, { once: true })
+    this.#waitersBySignal.set(signal, waiting)
+    return waiting
   }
 }

@@ -243,7 +243,7 @@ describe('with a Kubernetes API that was there before', { timeout }, () => {
 
   it.for([
     ['for a scenario that is no cluster', smallScenario, someKubeconfig, 'no cluster'],
-    ['when its file is not there', clusterScenario, undefined, 'kubeconfig /nonexistent could not be read'],
+    ['when its file is not there', twoWorkers, undefined, 'kubeconfig /nonexistent could not be read'],
   ] as const)('is refused %s, before anything is made', async ([, scenario, access, problem], { lab }) => {
     lab.writeScenario(scenario)
     if (access !== undefined) writeFileSync(`${lab.scenarioFile}.kubeconfig`, access)

@@ -1,0 +1,94 @@
+import { describe, expect, test } from 'vitest'
+import { unwrap } from '../base/result.ts'
+import { parseNativePodNetwork, type NativePodNetwork } from '../kube/native-pod-network.ts'
+import { classicSpec, classicStatus } from '../kube/native-pod-network.fixture.ts'
+import type { VnicAttachmentState } from '../oci/core-services.ts'
+import { attachment, attachmentId, instanceId, observation } from './observation.fixture.ts'
+import { NodeState } from './node-state.ts'
+
+function npn(resourceVersion: string, over: { readonly uid?: string; readonly status?: unknown } = {}): NativePodNetwork {
+  const { uid = 'u', status = classicStatus } = over
+  return unwrap(parseNativePodNetwork({ metadata: { name: 'a', uid, resourceVersion }, spec: classicSpec, status }))
+}
+
+// An observer is no part of what is tested here.
+const state = (): NodeState => new NodeState(instanceId(), {} as NodeState['observer'], 1000)
+
+describe('the newest version', () => {
+  const [read, written, heard] = [npn('1'), npn('2'), npn('3')]
+  const wrote = (): NodeState => {
+    const one = state()
+    one.wrote(read, written)
+    return one
+  }
+  test('is the cache’s while nothing was written', () => {
+    expect(state().newest(read)).toBe(read)
+  })
+  test('is the answer to our own write while the cache shows what it replaced', () => {
+    const one = wrote()
+    expect([one.newest(read), one.newest(read)]).toEqual([written, written])
+  })
+  test('is the answer to the last of several writes, whichever of them the cache shows', () => {
+    const one = wrote()
+    const last = npn('2b')
+    one.wrote(written, last)
+    expect([one.newest(read), one.newest(written)]).toEqual([last, last])
+  })
+  test('is the cache’s again once it shows something else, and stays so', () => {
+    const one = wrote()
+    expect([one.newest(heard), one.newest(heard)]).toEqual([heard, heard])
+  })
+  test('is the cache’s when the resource was made anew', () => {
+    const anew = npn('1', { uid: 'other' })
+    expect(wrote().newest(anew)).toBe(anew)
+  })
+})
+
+describe('an edit of the status', () => {
+  const edited = { ...classicStatus, vnics: [] }
+  test('is found when the VNICs are not as they were written', () => {
+    const one = state()
+    one.wrote(npn('1'), npn('2'))
+    one.newest(npn('2'))
+    expect(one.findEdit(npn('3'))).toBeUndefined()
+    expect(one.findEdit(npn('3', { status: edited }))).toBe('status.vnics is not what the controller wrote there')
+  })
+  test('is found when the status cannot be read', () => {
+    expect(state().findEdit(npn('1', { status: { vnics: 'x' } }))).toMatch(/^status.vnics: must be a list/)
+  })
+  test('is not suspected by a new controller', () => {
+    expect(state().findEdit(npn('1', { status: edited }))).toBeUndefined()
+  })
+})
+
+describe('an attachment that was begun', () => {
+  // Each look shows it in a state, or not at all.
+  test.each<[what: string, looks: readonly (VnicAttachmentState | 'absent')[], verdicts: readonly string[]]>([
+    ['is settled when it is attached', ['ATTACHING', 'ATTACHED'], ['settled', 'settled']],
+    ['is undone when it goes away again', ['ATTACHING', 'DETACHING'], ['settled', 'undone']],
+    ['is undone when nobody sees it for three looks', ['absent', 'absent', 'absent'], ['unseen', 'unseen', 'undone']],
+    ['is still there when a list comes late', ['absent', 'absent', 'ATTACHED'], ['unseen', 'unseen', 'settled']],
+    [
+      'has three looks again after it was seen',
+      ['absent', 'absent', 'ATTACHING', 'absent', 'absent', 'ATTACHED'],
+      ['unseen', 'unseen', 'settled', 'unseen', 'unseen', 'settled'],
+    ],
+  ])('%s', (_what, looks, verdicts) => {
+    const one = state()
+    one.pendingAttachment = attachmentId('new')
+    const seen = looks.map((lifecycleState) => {
+      const attachments = lifecycleState === 'absent' ? [] : [attachment('new', { lifecycleState })]
+      return one.settlePending(observation([], { attachments }))
+    })
+    expect(seen).toEqual(verdicts)
+    const isUndone = verdicts.includes('undone')
+    // Its retry token would answer the same attachment again.
+    expect(one.tokenSalt).toBe(isUndone ? 1 : 0)
+    expect(one.pendingAttachment).toBeUndefined()
+  })
+
+  test('of somebody else is not waited for', () => {
+    const attachments = [attachment('new', { lifecycleState: 'ATTACHING' })]
+    expect(state().settlePending(observation([], { attachments }))).toBe('settled')
+  })
+})

@@ -1,0 +1,13 @@
+import * as z from 'zod'
+
+export const serviceProtocols = ['TCP', 'UDP', 'SCTP'] as const
+export type ServiceProtocol = (typeof serviceProtocols)[number]
+
+const sentence = 'must be a whole number from 1 to 65535'
+export const portNumber: z.ZodType<number> = z.number(sentence).int(sentence).min(1, sentence).max(65535, sentence)
+
+/** Absent means TCP, in Services and EndpointSlices alike. */
+export const protocolOrTcp: z.ZodType<ServiceProtocol> = z
+  .enum(serviceProtocols, `must be ${serviceProtocols.join(', ')}`)
+  .nullish()
+  .transform((protocol) => protocol ?? 'TCP')
