@@ -20,6 +20,8 @@ export interface Grown {
 /** Pods that sleep. Their name is not one of the scenario's sets. */
 export const surge: PodSet = { name: 'surge', replicas: 0 }
 const podsPerNode = 20
+/** Private IP objects beside the VNIC's own (reference: OCI service limits). */
+const ociAddressesPerVnic = 64
 
 export async function showGrowth(stage: ElasticStage): Promise<Grown> {
   const { context, watch, settings } = stage
@@ -57,7 +59,9 @@ export function surgePods({ pods }: ClusterView): readonly Pod[] {
 }
 
 function shortenedCloud({ attachSeconds, addressesPerVnic }: ClusterSettings['cloud']): string {
-  return `Shortened: a VNIC is attached within ${attachSeconds} s (OCI takes up to some tens), and takes ${addressesPerVnic} addresses (64).`
+  const room =
+    addressesPerVnic < ociAddressesPerVnic ? `; it takes ${addressesPerVnic} addresses (${ociAddressesPerVnic})` : ''
+  return `Shortened: a VNIC is attached within ${attachSeconds} s (OCI takes up to some tens)${room}.`
 }
 
 function tellCalls({ context, settings }: ElasticStage, before: ClusterView, after: ClusterView): void {

@@ -70,6 +70,8 @@ export async function runDemo(options: DemoOptions, screen: Screen, signal: Abor
     await showParts(unwrap(readLabState(name)), checks, screen, signal)
     if (checks.failures.length > 0) showComplaints(up.value, screen)
   } finally {
+    // The interruption was told on standard error.
+    if (signal.aborted) screen.leaveTransient()
     if (keep) screen.line(`\nThe lab stays: vcnctl lab status --name ${name}; vcnctl lab down --name ${name}`)
     else await labDown(name)
     if (signal.aborted && !keep) screen.line('The lab is removed.')

@@ -37,6 +37,11 @@ export class Screen {
     this.#showTransient([...this.#layOut(header, rows), this.paint('dim', `  ${footer}`)])
   }
 
+  /** Somebody else has written below what moves: it stays. */
+  leaveTransient(): void {
+    this.#transient = 0
+  }
+
   check(passed: boolean, text: string): void {
     this.line(`  ${passed ? this.paint('green', '✔') : this.paint(['bold', 'red'], '✘')} ${text}`)
   }

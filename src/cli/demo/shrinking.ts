@@ -38,7 +38,7 @@ export async function showShrinking(stage: ElasticStage, { before, after: grown 
   checks.claim(
     'each was marked by the controller, then confirmed by its agent, then released',
     returned.length > 0 && irregular.length === 0,
-    `${irregular.length} of ${returned.length} were not, such as ${irregular.slice(0, 3).join(', ')}`,
+    returned.length === 0 ? 'none was released' : `not ${irregular.slice(0, 3).join(', ')}, ${irregular.length} in all`,
   )
   checks.claim(
     `the subnet has them back: the cloud has assigned ${before.cloudAddresses.size} addresses again, as before`,
