@@ -87,6 +87,7 @@ test('never an address that is taken, reserved, elsewhere or chosen twice; fewer
       expect(new Set(chosen).size).toBe(chosen.length)
       expect(chosen).toHaveLength(Math.min(input.count, free.length))
     }),
+    { numRuns: 50 },
   )
 })
 
@@ -107,6 +108,7 @@ test('VNICs of a node that grow in turns keep to regions of their own while ther
       // And to as few as they can: the subnet's first region has two places fewer, its last one.
       regions.forEach(({ size }, at) => expect(size).toBeLessThanOrEqual(Math.ceil((held[at]?.length ?? 0) / 62)))
     }),
+    { numRuns: 50 },
   )
 })
 

@@ -39,7 +39,8 @@ const attachments = (): readonly VnicAttachment[] =>
 
 function lister() {
   const cloud = new Cloud()
-  const aborts = (_: number, signal: AbortSignal): Promise<void> => Promise.resolve().then(() => signal.throwIfAborted())
+  const aborts = (_: number, signal: AbortSignal): Promise<void> =>
+    Promise.resolve().then(() => signal.throwIfAborted())
   const one = new AttachmentLister(cloud, aborts)
   const list = (name: string, home = 'team', signal = never) => one.list(compartmentId(home), instanceId(name), signal)
   return { cloud, list }

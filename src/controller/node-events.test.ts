@@ -12,7 +12,11 @@ function npnWith(conditions: readonly ConditionFacts[]) {
   return unwrap(parseNativePodNetwork({ metadata: { name: 'aaaa', uid: 'u' }, spec: classicSpec, status }))
 }
 
-function sentences(before: readonly ConditionFacts[], next: readonly ConditionFacts[], addresses?: number): readonly string[] {
+function sentences(
+  before: readonly ConditionFacts[],
+  next: readonly ConditionFacts[],
+  addresses?: number,
+): readonly string[] {
   const npn = npnWith(before)
   const facts = { state: 'BACKOFF', reason: 'IN_PROGRESS', conditions: next } as const
   const events = eventsOf(npn, unwrap(npn.status), facts, addresses)
@@ -22,11 +26,21 @@ function sentences(before: readonly ConditionFacts[], next: readonly ConditionFa
 describe('an event', () => {
   test.each<[what: string, before: readonly ConditionFacts[], next: ConditionFacts, events: readonly string[]]>([
     ['warns of a condition that is false', [], told, ['Warning Throttled: too often']],
-    ['tells of one that is true again', [told], { ...told, status: 'True', reason: 'Attached' }, ['Normal Attached: too often']],
+    [
+      'tells of one that is true again',
+      [told],
+      { ...told, status: 'True', reason: 'Attached' },
+      ['Normal Attached: too often'],
+    ],
     ['tells of another reason', [{ ...told, reason: 'Conflict' }], told, ['Warning Throttled: too often']],
     ['tells nothing twice', [told], told, []],
     ['tells nothing of another message alone', [{ ...told, message: 'more often' }], told, []],
-    ['tells of an ordinary step without a warning', [], { ...told, reason: 'Attaching' }, ['Normal Attaching: too often']],
+    [
+      'tells of an ordinary step without a warning',
+      [],
+      { ...told, reason: 'Attaching' },
+      ['Normal Attaching: too often'],
+    ],
     ['tells nothing of what was not looked at', [], { ...told, status: 'Unknown', reason: 'NotLookedAt' }, []],
     ['tells nothing of every assignment', [], { ...told, reason: 'Assigning' }, []],
   ])('%s', (_what, before, next, events) => {

@@ -94,7 +94,7 @@ test('every wish and every demand comes to rest, within all bounds, with what is
         expectNothingToGiveBack(node, plan)
       }
     }),
-    { numRuns: 150 },
+    { numRuns: 80 },
   )
 })
 
@@ -111,7 +111,7 @@ test('what is wanted is reached, exactly in Compatible mode, where subnets and V
       // Less than a block too many; without blocks not one.
       expect(count - plan.wanted).toBeLessThan(wish.addresses.preferBlocks ? 16 : 1)
     }),
-    { numRuns: 150 },
+    { numRuns: 80 },
   )
 })
 
@@ -129,7 +129,7 @@ test('no VNIC holds more objects than it is described with', () => {
       held.forEach((count, at) => expect(count).toBeLessThanOrEqual(most[at] ?? 0))
       if (plan.available < plan.wanted) expect(plan.obstacle?.kind).toBe('listedVnicsFull')
     }),
-    { numRuns: 150 },
+    { numRuns: 80 },
   )
 })
 

@@ -226,7 +226,9 @@ export class NodeReconciler {
     const planned = outcome.kind === 'planned' ? outcome : undefined
     const written = await writer.write(npn, { facts, ...(planned && { planned }) }, signal)
     if (written.kind !== 'written') return written
-    for (const event of eventsOf(npn, previous, facts, planned && addressCount(planned.observed.vnics))) record(event)
+    // The version at hand may be older than the last write, which was told of then.
+    const told = state?.told ?? previous
+    for (const event of eventsOf(npn, told, facts, planned && addressCount(planned.observed.vnics))) record(event)
     state?.wrote(npn, written.object)
     return written
   }

@@ -4,15 +4,19 @@ import { parseNativePodNetwork, type NativePodNetwork } from '../kube/native-pod
 import { classicSpec, classicStatus } from '../kube/native-pod-network.fixture.ts'
 import type { VnicAttachmentState } from '../oci/core-services.ts'
 import { attachment, attachmentId, instanceId, observation } from './observation.fixture.ts'
+import { NodeObserver, type ObserverOptions } from './node-observer.ts'
 import { NodeState } from './node-state.ts'
 
-function npn(resourceVersion: string, over: { readonly uid?: string; readonly status?: unknown } = {}): NativePodNetwork {
+function npn(
+  resourceVersion: string,
+  over: { readonly uid?: string; readonly status?: unknown } = {},
+): NativePodNetwork {
   const { uid = 'u', status = classicStatus } = over
   return unwrap(parseNativePodNetwork({ metadata: { name: 'a', uid, resourceVersion }, spec: classicSpec, status }))
 }
 
-// An observer is no part of what is tested here.
-const state = (): NodeState => new NodeState(instanceId(), {} as NodeState['observer'], 1000)
+// The observer is not asked anything here.
+const state = (): NodeState => new NodeState(instanceId(), new NodeObserver(instanceId(), {} as ObserverOptions), 1000)
 
 describe('the newest version', () => {
   const [read, written, heard] = [npn('1'), npn('2'), npn('3')]
@@ -44,6 +48,12 @@ describe('the newest version', () => {
   })
 })
 
+test('what was written here, and what it replaced, is no news; anything else is', () => {
+  const one = state()
+  one.wrote(npn('1'), npn('2'))
+  expect(['1', '2', '3'].map((version) => one.isOwnWrite(version))).toEqual([true, true, false])
+})
+
 describe('an edit of the status', () => {
   const edited = { ...classicStatus, vnics: [] }
   test('is found when the VNICs are not as they were written', () => {
@@ -52,6 +62,20 @@ describe('an edit of the status', () => {
     one.newest(npn('2'))
     expect(one.findEdit(npn('3'))).toBeUndefined()
     expect(one.findEdit(npn('3', { status: edited }))).toBe('status.vnics is not what the controller wrote there')
+  })
+  test('is found when our own version was no reason to look at the resource', () => {
+    const one = state()
+    one.wrote(npn('1'), npn('2'))
+    one.isOwnWrite('2')
+    expect(one.findEdit(one.newest(npn('3', { status: edited })))).toBe(
+      'status.vnics is not what the controller wrote there',
+    )
+  })
+  test('is not suspected when the watch shows what the agent wrote before us', () => {
+    const one = state()
+    one.wrote(npn('1'), npn('3'))
+    const between = npn('2', { status: edited })
+    expect(one.findEdit(one.newest(between))).toBeUndefined()
   })
   test('is found when the status cannot be read', () => {
     expect(state().findEdit(npn('1', { status: { vnics: 'x' } }))).toMatch(/^status.vnics: must be a list/)

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { formatFieldErrors } from '../base/schema.ts'
 import type { NativePodNetwork } from '../kube/native-pod-network.ts'
+import type { NpnStatus } from '../kube/native-pod-network-status.ts'
 import type { JsonValue } from '../kube/object.ts'
 import type { VnicAttachment } from '../oci/core-services.ts'
 import type { InstanceOcid } from '../oci/ocid.ts'
@@ -21,6 +22,8 @@ export class NodeState {
   /** Attached by this process, and not yet seen as ATTACHED. */
   pendingAttachment: VnicAttachment['id'] | undefined
   excessSinceMs: number | undefined
+  /** The last status that was written, and so told in events; absent until then. */
+  told: NpnStatus | undefined
   #pendingMisses = 0
   // Versions of the resource that our own writes have replaced: the cache may still show them.
   readonly #superseded = new Set<string>()
@@ -46,14 +49,18 @@ export class NodeState {
     return cached
   }
 
+  /** To be asked about what the watch shows: from then on `findEdit` knows what is published. */
   isOwnWrite(resourceVersion: string): boolean {
-    return this.#written?.metadata.resourceVersion === resourceVersion || this.#superseded.has(resourceVersion)
+    const isLast = this.#written?.metadata.resourceVersion === resourceVersion
+    if (isLast) this.#publishedVnics = this.#written?.rawStatus['vnics']
+    return isLast || this.#superseded.has(resourceVersion)
   }
 
   wrote(before: NativePodNetwork, after: NativePodNetwork): void {
     this.#superseded.add(before.metadata.resourceVersion)
     this.#written = after
     this.#publishedVnics = undefined
+    this.told = after.status.ok ? after.status.value : undefined
   }
 
   /** What somebody else did to the parts of the status that are the controller's, if anything. */

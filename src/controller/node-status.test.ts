@@ -2,7 +2,14 @@ import { describe, expect, test } from 'vitest'
 import type { Condition, NpnStatus } from '../kube/native-pod-network-status.ts'
 import type { Advice } from './failure-advice.ts'
 import { planNode } from './node-plan.ts'
-import { addressCapacity, describeOutcome, instanceNotRunning, type Outcome, stampConditions, statusVnics } from './node-status.ts'
+import {
+  addressCapacity,
+  describeOutcome,
+  instanceNotRunning,
+  type Outcome,
+  stampConditions,
+  statusVnics,
+} from './node-status.ts'
 import {
   attachment,
   cidr,
@@ -30,7 +37,14 @@ interface Case {
   readonly failure?: Advice
 }
 
-function outcomeOf({ wish: parts, vnics = [], observed: over, used = 0, releases: entries = [], ...rest }: Case): Outcome {
+function outcomeOf({
+  wish: parts,
+  vnics = [],
+  observed: over,
+  used = 0,
+  releases: entries = [],
+  ...rest
+}: Case): Outcome {
   const observed = observation(vnics, over)
   const wish = nodeWish(parts)
   const plan = planNode(planInput(observed, wish, { demand: demand(used), releases: entries }))
@@ -58,12 +72,27 @@ const failure: Advice = {
 describe('the state', () => {
   const one = observedVnic('1', { objects: ['10.0.4.8'] })
   test.each<[what: string, row: Case, before: NpnStatus['state'], state: string]>([
-    ['of a node that has what it wants is success', { wish: wantsTwo, vnics: [vnicWithTwo] }, 'IN_PROGRESS', 'SUCCESS COMPLETED'],
+    [
+      'of a node that has what it wants is success',
+      { wish: wantsTwo, vnics: [vnicWithTwo] },
+      'IN_PROGRESS',
+      'SUCCESS COMPLETED',
+    ],
     ['of a node that has less is progress', { wish: wantsTwo, vnics: [one] }, 'IN_PROGRESS', 'IN_PROGRESS IN_PROGRESS'],
     ['of a node without any status is progress', { wish: wantsTwo }, undefined, 'IN_PROGRESS IN_PROGRESS'],
-    ['of a node that served goes on being success while it grows', { wish: wantsTwo, vnics: [one] }, 'SUCCESS', 'SUCCESS COMPLETED'],
+    [
+      'of a node that served goes on being success while it grows',
+      { wish: wantsTwo, vnics: [one] },
+      'SUCCESS',
+      'SUCCESS COMPLETED',
+    ],
     ['of a node that served and has none left is progress', { wish: wantsTwo }, 'SUCCESS', 'IN_PROGRESS IN_PROGRESS'],
-    ['of a failure is back-off', { wish: wantsTwo, vnics: [vnicWithTwo], failure }, 'SUCCESS', 'BACKOFF FailedToCreatePrivateIP'],
+    [
+      'of a failure is back-off',
+      { wish: wantsTwo, vnics: [vnicWithTwo], failure },
+      'SUCCESS',
+      'BACKOFF FailedToCreatePrivateIP',
+    ],
     [
       'of an obstacle is back-off',
       { wish: wantsTwo, observed: { vnicLimit: 1 } },
@@ -106,7 +135,11 @@ describe('the conditions', () => {
     [
       'of a node that gives addresses back',
       { wish: { addresses: { minimum: 1 } }, vnics: [named], releases: releases('Marked', '10.0.4.9') },
-      [accepted, attached, 'AddressesAssigned True Assigned: 1 addresses of 1 wanted; 0 in use; 1 on their way back to the subnet'],
+      [
+        accepted,
+        attached,
+        'AddressesAssigned True Assigned: 1 addresses of 1 wanted; 0 in use; 1 on their way back to the subnet',
+      ],
     ],
     [
       'of a failure',
@@ -116,7 +149,11 @@ describe('the conditions', () => {
     [
       'of a failure with VNICs',
       { wish: wantsTwo, vnics: [named], failure: { ...failure, condition: 'VnicsAttached' } },
-      [accepted, 'VnicsAttached False Throttled: too often', 'AddressesAssigned True Assigned: 2 addresses of 2 wanted; 0 in use'],
+      [
+        accepted,
+        'VnicsAttached False Throttled: too often',
+        'AddressesAssigned True Assigned: 2 addresses of 2 wanted; 0 in use',
+      ],
     ],
     [
       'of a status that somebody edited',
@@ -134,7 +171,9 @@ describe('the conditions', () => {
 
   test('of more pods than the shape has room for', () => {
     const [first] = described(outcomeOf({ wish: { maxPodCount: 110 }, observed: { vnicLimit: 2 } })).conditions
-    expect(first).toMatch(/^Accepted False MaxPodCountBeyondShape: maxPodCount is 110, but shape .* has room for 64 addresses/)
+    expect(first).toMatch(
+      /^Accepted False MaxPodCountBeyondShape: maxPodCount is 110, but shape .* has room for 64 addresses/,
+    )
   })
 
   test('of a node that could not be looked at', () => {
@@ -191,11 +230,18 @@ describe('stamps', () => {
   test.each<[what: string, previous: readonly Condition[], expected: readonly Condition[]]>([
     ['a new condition has changed now', [], [{ ...ready, lastTransitionTime: 'now', observedGeneration: 2 }]],
     ['a new message is no change', [before], [{ ...before, message: 'new', observedGeneration: 2 }]],
-    ['a new status is', [{ ...before, status: 'False' }], [{ ...ready, lastTransitionTime: 'now', observedGeneration: 2 }]],
+    [
+      'a new status is',
+      [{ ...before, status: 'False' }],
+      [{ ...ready, lastTransitionTime: 'now', observedGeneration: 2 }],
+    ],
     [
       'conditions of others stay',
       [{ ...before, type: 'Theirs' }, before],
-      [{ ...before, message: 'new', observedGeneration: 2 }, { ...before, type: 'Theirs' }],
+      [
+        { ...before, message: 'new', observedGeneration: 2 },
+        { ...before, type: 'Theirs' },
+      ],
     ],
   ])('%s', (_what, previous, expected) => {
     expect(stampConditions([ready], previous, 2, 'now')).toEqual(expected)

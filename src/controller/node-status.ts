@@ -135,7 +135,7 @@ function vnicsAttached(observed: NodeObservation, trouble: Advice | undefined): 
   if (trouble?.condition === type) return { type, status: 'False', reason: trouble.reason, message: trouble.message }
   const count = observed.vnics.length
   if (isBeingModified(observed)) {
-    const message = `${count} VNICs are attached; waiting for the instance’s next one`
+    const message = `waiting for the node’s VNIC number ${count + 1} to be attached`
     return { type, status: 'False', reason: 'Attaching', message }
   }
   if (count === 0) return { type, status: 'False', reason: 'NoVnic', message: 'no VNIC for pods is attached yet' }

@@ -92,7 +92,7 @@ test('no address is taken from a pod, and all that is too much goes back in the 
       expect(world.releases).toEqual([])
       expect(excess(world, wanted)).toBe(0)
     }),
-    { numRuns: 300 },
+    { numRuns: 200 },
   )
 })
 

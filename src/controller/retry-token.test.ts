@@ -81,5 +81,5 @@ function reversed<T extends object>(value: T): T {
 }
 
 function withUndefined<T extends object>(value: T): T {
-  return { ...value, nicIndex: undefined } as T
+  return { ...value, nicIndex: undefined }
 }

@@ -5,7 +5,12 @@ import { subnet, subnetId } from './observation.fixture.ts'
 import { SubnetGates } from './subnet-gates.ts'
 
 const never = new AbortController().signal
-const closed: OciError = { kind: 'incorrectState', operation: 'CreatePrivateIp', code: 'IncorrectState', message: 'updating' }
+const closed: OciError = {
+  kind: 'incorrectState',
+  operation: 'CreatePrivateIp',
+  code: 'IncorrectState',
+  message: 'updating',
+}
 const full: OciError = { ...closed, kind: 'limitExceeded', code: 'LimitExceeded' }
 
 // A subnet that is UPDATING for a number of looks whenever its first block is taken, or somebody else says so.
@@ -46,7 +51,8 @@ function gated() {
   const gates = new SubnetGates(cloud, (_, signal) => Promise.resolve().then(() => signal.throwIfAborted()))
   const take = (takes: 'block' | 'address', signal = never) =>
     gates.through(subnetId(), takes, () => cloud.create(takes), signal)
-  const many = (count: number, takes: 'block' | 'address') => Promise.all(Array.from({ length: count }, () => take(takes)))
+  const many = (count: number, takes: 'block' | 'address') =>
+    Promise.all(Array.from({ length: count }, () => take(takes)))
   return { cloud, take, many }
 }
 

@@ -14,7 +14,9 @@ function matched(list: readonly VnicWish[], vnics: readonly ObservedVnic[]) {
   const { pairs, missing } = matchVnics({ kind: 'listed', list }, { vnics })
   return {
     // By position of the wish; -1: it was not wished for.
-    pairs: Object.fromEntries(pairs.map(({ vnic, wish }) => [vnic.vnic.id.split('.').at(-1), list.indexOf(wish)])),
+    pairs: Object.fromEntries(
+      pairs.map(({ vnic, wish }) => [vnic.vnic.id.split('.').at(-1) ?? '', list.indexOf(wish)]),
+    ),
     missing: missing.map((wish) => list.indexOf(wish)),
   }
 }
