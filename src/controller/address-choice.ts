@@ -4,7 +4,7 @@ import { type Ipv4, ipv4FromNumber, ipv4ToNumber } from '../base/ip.ts'
 export interface ChoiceInput {
   readonly cidrs: readonly Ipv4Cidr[]
   /** Taken by anybody, by number. */
-  readonly taken: ReadonlySet<number>
+  readonly taken: Pick<ReadonlySet<number>, 'has'>
   /** Of the VNIC that gets the new ones. */
   readonly own: readonly Ipv4[]
   /** Of the node's other VNICs in this subnet. */
@@ -45,7 +45,7 @@ function byPreference(a: Region, b: Region): number {
 
 function regionsOf(
   cidr: Ipv4Cidr,
-  taken: ReadonlySet<number>,
+  taken: Pick<ReadonlySet<number>, 'has'>,
   own: ReadonlySet<number>,
   siblings: ReadonlySet<number>,
 ): readonly Region[] {

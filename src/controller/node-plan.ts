@@ -96,9 +96,9 @@ export function wantedAddresses(
   demand: Pick<Demand, 'used' | 'pods'>,
 ): number {
   if (addresses.mode === 'Compatible') return maxPodCount
-  const needed = Math.max(demand.used, demand.pods) + addresses.warm
-  // Never none: an agent without a free address lets no pod onto its node, and so nothing would ever be needed.
-  return Math.min(Math.max(needed, addresses.minimum, 1), addresses.maximum)
+  // Never none to spare: an agent without a free address lets no pod onto its node, and so none would ever be needed.
+  const needed = Math.max(demand.used, demand.pods) + Math.max(addresses.warm, 1)
+  return Math.min(Math.max(needed, addresses.minimum), addresses.maximum)
 }
 
 interface Growth {
@@ -144,13 +144,15 @@ function planCreates({ wish, limits }: PlanInput, pairs: Matched['pairs'], lacki
   for (const { vnic, wish: own } of pairs) {
     if (!hasRoom(vnic, own, limits)) continue
     let room = own.objects - vnic.objects.length
-    const mayBlock = wish.addresses.preferBlocks && !limits.subnetsWithoutBlocks.has(vnic.subnet.id)
-    for (; mayBlock && room > 0 && missing > 0 && fitting >= blockSize; room--) {
+    let places = own.addresses - addressCount([vnic])
+    const mayBlock = wish.addresses.preferBlocks && isOneBlock(vnic) && !limits.subnetsWithoutBlocks.has(vnic.subnet.id)
+    for (; mayBlock && room > 0 && missing > 0 && Math.min(fitting, places) >= blockSize; room--) {
       steps.push({ kind: 'createBlock', vnic })
       missing -= blockSize
       fitting -= blockSize
+      places -= blockSize
     }
-    const count = Math.min(room, Math.max(0, missing))
+    const count = Math.max(0, Math.min(room, places, missing))
     if (count > 0) steps.push({ kind: 'createAddresses', vnic, count: Math.min(count, createsAtOnce) })
     missing -= count
     fitting -= count
@@ -158,8 +160,15 @@ function planCreates({ wish, limits }: PlanInput, pairs: Matched['pairs'], lacki
   return { steps: steps.slice(0, createsAtOnce), covered: lacking - Math.max(0, missing) }
 }
 
-function hasRoom({ vnic, subnet, objects }: ObservedVnic, { objects: most }: VnicWish, limits: KnownLimits): boolean {
-  if (vnic.lifecycleState !== 'AVAILABLE' || objects.length >= most) return false
+// The cloud takes blocks from any of a subnet's CIDRs, and a VNIC's status can tell of one.
+function isOneBlock({ subnet }: ObservedVnic): boolean {
+  return subnet.ipv4Cidrs.length === 1
+}
+
+function hasRoom(one: ObservedVnic, wish: VnicWish, limits: KnownLimits): boolean {
+  const { vnic, subnet, objects } = one
+  if (vnic.lifecycleState !== 'AVAILABLE' || objects.length >= wish.objects) return false
+  if (addressCount([one]) >= wish.addresses) return false
   return !limits.fullVnics.has(vnic.id) && !limits.subnetsWithoutAddresses.has(subnet.id)
 }
 

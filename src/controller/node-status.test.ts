@@ -128,7 +128,7 @@ describe('the conditions', () => {
       { wish: wantsTwo, observed: { attachments: [attachment('x', { lifecycleState: 'ATTACHING' })] } },
       [
         accepted,
-        'VnicsAttached False Attaching: 0 VNICs are attached; waiting for the instance’s next one',
+        'VnicsAttached False Attaching: waiting for the node’s VNIC number 1 to be attached',
         'AddressesAssigned False Assigning: 0 addresses of 2 wanted; 0 in use',
       ],
     ],

@@ -118,7 +118,7 @@ function accepted({ wish, observed }: Extract<Outcome, { kind: 'planned' }>): Co
 export function addressCapacity(wish: NodeWish, observed: NodeObservation): number | undefined {
   const perObject = wish.addresses.preferBlocks ? blockSize : 1
   if (wish.vnics.kind === 'listed') {
-    return wish.vnics.list.reduce((sum, { objects }) => sum + objects * perObject, 0)
+    return wish.vnics.list.reduce((sum, one) => sum + Math.min(one.objects * perObject, one.addresses), 0)
   }
   if (observed.vnicLimit === undefined) return undefined
   return (observed.vnicLimit - 1) * wish.vnics.template.objects * perObject

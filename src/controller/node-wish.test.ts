@@ -69,7 +69,14 @@ describe('addresses', () => {
 test('the classic form wishes VNICs as needed, of one kind', () => {
   expect(unwrap(wishOf(classicSpec)).vnics).toEqual({
     kind: 'asNeeded',
-    template: { subnetIds: [subnetId()], nsgIds: [nsgId()], skipSourceDestCheck: true, objects: 64, tags: {} },
+    template: {
+      subnetIds: [subnetId()],
+      nsgIds: [nsgId()],
+      skipSourceDestCheck: true,
+      objects: 64,
+      addresses: Infinity,
+      tags: {},
+    },
   })
 })
 
@@ -82,7 +89,8 @@ test('Karpenter’s form wishes exactly the VNICs it lists', () => {
         subnetIds: [subnetId()],
         nsgIds: [],
         skipSourceDestCheck: true,
-        objects: 31,
+        objects: 64,
+        addresses: 31,
         tags: {},
       },
       {
@@ -92,6 +100,7 @@ test('Karpenter’s form wishes exactly the VNICs it lists', () => {
         nsgIds: [nsgId()],
         skipSourceDestCheck: true,
         objects: 64,
+        addresses: Infinity,
         tags: { team: 'net' },
       },
     ],

@@ -56,6 +56,8 @@ export interface VnicWish {
   readonly skipSourceDestCheck: boolean
   /** Most private IP objects on it, its own address not counted. */
   readonly objects: number
+  /** Most addresses for pods on it; a block is one object and many of them. */
+  readonly addresses: number
   readonly tags: Readonly<Record<string, string>>
 }
 
@@ -76,6 +78,7 @@ export function makeNodeWish(spec: NpnSpec, defaults: NodeDefaults): Result<Node
     // Pods' packets are from addresses other than the VNIC's own; Oracle's controller attaches so, too.
     skipSourceDestCheck: true,
     objects: npnLimits.ipCount,
+    addresses: Infinity,
     tags: {},
   }
   const list = spec.secondaryVnics.map((one, at) => listedVnic(one, template, `secondaryVnics[${at}]`, check))
@@ -123,7 +126,8 @@ function listedVnic(
     subnetIds: subnetId === undefined ? template.subnetIds : present([subnet]),
     nsgIds: groups === undefined ? template.nsgIds : present(groups),
     skipSourceDestCheck: one.skipSourceDestCheck ?? true,
-    objects: one.ipCount ?? template.objects,
+    objects: template.objects,
+    addresses: one.ipCount ?? template.addresses,
     tags: one.freeformTags,
     ...(displayName !== undefined && { displayName }),
     ...(nicIndex !== undefined && { nicIndex }),

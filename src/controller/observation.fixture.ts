@@ -126,7 +126,15 @@ export function observation(vnics: readonly ObservedVnic[], over: Partial<NodeOb
 }
 
 export function vnicWish(over: Partial<VnicWish> = {}): VnicWish {
-  return { subnetIds: [subnetId()], nsgIds: [], skipSourceDestCheck: true, objects: 64, tags: {}, ...over }
+  return {
+    subnetIds: [subnetId()],
+    nsgIds: [],
+    skipSourceDestCheck: true,
+    objects: 64,
+    addresses: Infinity,
+    tags: {},
+    ...over,
+  }
 }
 
 export interface WishParts {

@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto'
+import type { Result } from '../base/result.ts'
 import type { AttachVnic, CreatePrivateIp } from '../oci/core-services.ts'
+import type { OciError } from '../oci/oci-error.ts'
+import type { NodeHandle } from './node-handle.ts'
 
 /** What a create was decided on. */
 export interface TokenGrounds {
@@ -30,4 +33,21 @@ function canonical(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value
   const entries = Object.entries(value).filter(([, field]) => field !== undefined)
   return entries.toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([key, field]) => [key, canonical(field)])
+}
+
+const mostSalts = 8
+
+/** Creates with the grounds' token, and with the next one when that belongs to something that is gone. */
+export async function createWithToken<T>(
+  grounds: Omit<TokenGrounds, 'salt'>,
+  node: Pick<NodeHandle, 'tokenSalt'>,
+  create: (token: string) => Promise<Result<T, OciError>>,
+  isGone: (made: T) => boolean,
+): Promise<Result<T, OciError>> {
+  for (let tries = 1; ; tries++) {
+    const made = await create(retryToken({ salt: node.tokenSalt, ...grounds }))
+    const isUsedUp = made.ok ? isGone(made.value) : made.error.kind === 'retryTokenUsed'
+    if (!isUsedUp || tries >= mostSalts) return made
+    node.tokenSalt++
+  }
 }

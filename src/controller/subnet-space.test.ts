@@ -26,7 +26,8 @@ function spacesWith(...taken: string[]) {
     },
   }
   const spaces = new SubnetSpaces(cloud, clock, refusalMs)
-  const reserve = (count: number) => spaces.reserve(small, { own: [], siblings: [], count }, never)
+  const reserve = (count: number) =>
+    spaces.reserve(small.id, { cidrs: small.ipv4Cidrs, own: [], siblings: [], count }, never)
   return { clock, cloud, spaces, reserve }
 }
 

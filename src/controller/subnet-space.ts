@@ -1,9 +1,9 @@
 import type { Clock } from '../base/clock.ts'
 import { type Ipv4, ipv4ToNumber } from '../base/ip.ts'
 import { ok } from '../base/result.ts'
-import type { CoreServices, OciResult, PrivateIp, Subnet } from '../oci/core-services.ts'
+import type { CoreServices, OciResult, PrivateIp } from '../oci/core-services.ts'
 import type { SubnetOcid } from '../oci/ocid.ts'
-import { chooseAddresses } from './address-choice.ts'
+import { type ChoiceInput, chooseAddresses } from './address-choice.ts'
 import { addressesOf } from './observation.ts'
 
 /** After this long a subnet is listed again: others take addresses from it, too. */
@@ -34,15 +34,11 @@ export class SubnetSpaces {
   }
 
   /** Reserved for the caller: nobody else is given them until they are `release`d. */
-  async reserve(
-    subnet: Subnet,
-    wish: { readonly own: readonly Ipv4[]; readonly siblings: readonly Ipv4[]; readonly count: number },
-    signal: AbortSignal,
-  ): OciResult<readonly Ipv4[]> {
+  async reserve(id: SubnetOcid, wish: Omit<ChoiceInput, 'taken'>, signal: AbortSignal): OciResult<readonly Ipv4[]> {
     const startMs = this.#clock.monotonicMs()
-    const first = await this.#choose(subnet, wish, startMs - freshMs, signal)
+    const first = await this.#choose(id, wish, startMs - freshMs, signal)
     // Full as far as is known: others may have given something back since.
-    return first.ok && first.value.length === 0 ? this.#choose(subnet, wish, startMs, signal) : first
+    return first.ok && first.value.length === 0 ? this.#choose(id, wish, startMs, signal) : first
   }
 
   /** Somebody has it, whether it is in the lists or not. */
@@ -64,20 +60,18 @@ export class SubnetSpaces {
   }
 
   async #choose(
-    subnet: Subnet,
-    wish: { readonly own: readonly Ipv4[]; readonly siblings: readonly Ipv4[]; readonly count: number },
+    id: SubnetOcid,
+    wish: Omit<ChoiceInput, 'taken'>,
     notBeforeMs: number,
     signal: AbortSignal,
   ): OciResult<readonly Ipv4[]> {
-    const space = await this.#space(subnet.id, notBeforeMs, signal)
+    const space = await this.#space(id, notBeforeMs, signal)
     if (!space.ok) return space
     const { taken } = space.value
     const nowMs = this.#clock.monotonicMs()
-    for (const [number, untilMs] of this.#refused) {
-      if (untilMs > nowMs) taken.add(number)
-      else this.#refused.delete(number)
-    }
-    const chosen = chooseAddresses({ cidrs: subnet.ipv4Cidrs, taken, ...wish })
+    for (const [number, untilMs] of this.#refused) if (untilMs <= nowMs) this.#refused.delete(number)
+    const either = { has: (number: number) => taken.has(number) || this.#refused.has(number) }
+    const chosen = chooseAddresses({ ...wish, taken: either })
     for (const address of chosen) taken.add(ipv4ToNumber(address))
     return ok(chosen)
   }

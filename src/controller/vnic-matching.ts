@@ -66,5 +66,5 @@ function answers({ vnic, subnet, attachment }: ObservedVnic, wish: VnicWish): bo
 
 function asItIs({ vnic, subnet, objects }: ObservedVnic): VnicWish {
   const { nsgIds, skipSourceDestCheck, tags } = vnic
-  return { subnetIds: [subnet.id], nsgIds, skipSourceDestCheck, objects: objects.length, tags }
+  return { subnetIds: [subnet.id], nsgIds, skipSourceDestCheck, objects: objects.length, addresses: Infinity, tags }
 }
