@@ -48,7 +48,6 @@ describe.each<[LifeKind, readonly string[]]>([
       'GetNetworkSecurityGroup',
       'AttachVnic',
       'GetVnic',
-      'ListPrivateIps',
       'CreatePrivateIp',
       'DeletePrivateIp',
     ],

@@ -6,6 +6,7 @@ import { silentLogger } from '../../src/base/logger.ts'
 import type { ApiClient } from '../../src/kube/api-client.ts'
 import { leadWhenElected } from '../../src/kube/leader-election.ts'
 import type { KubeObject, Resource } from '../../src/kube/object.ts'
+import { nativePodNetworks } from '../../src/kube/resources.ts'
 import { systemScheduler } from '../../src/kube/scheduler.ts'
 import { ControlledCloud } from './controlled-cloud.ts'
 import { liveThrough } from './life-cycle.ts'
@@ -75,6 +76,12 @@ test('the controller needs every right that its roles give, and no other', { tim
   // A second life, so that the controller removes the resource itself before its node goes.
   const { npn, instance } = await cloud.addNode({ name: 'worker-2' })
   await expect.poll(async () => (await cloud.status(npn)).state, { timeout: 10_000 }).toBe('SUCCESS')
+  // The same event twice: the second one is counted up.
+  for (const vnics of [[], null]) {
+    const body = { status: { vnics } }
+    await cloud.client.patchStatus(nativePodNetworks, { name: npn }, { type: 'merge', body }, AbortSignal.timeout(5000))
+    await expect.poll(async () => (await cloud.status(npn)).vnics.length, { timeout: 10_000 }).toBe(1)
+  }
   cloud.terminate(instance.id)
   await expect.poll(() => needed.has('oci.oraclecloud.com/nativepodnetworks delete'), { timeout: 10_000 }).toBe(true)
   const lease = { namespace: 'kube-system', name: 'vcn-cni-controller' }
