@@ -14,6 +14,11 @@ import type { Applied, StepResources } from './step-resources.ts'
 /** From so many objects on a refusal may be about the VNIC: 31 was the limit once (reference: OCI limits). */
 const oldObjectLimit = 31
 
+type AddressOutcome =
+  | { readonly kind: 'created' | 'noRoom' }
+  | { readonly kind: 'refused'; readonly error: OciError }
+  | { readonly kind: 'failed'; readonly error: OciError }
+
 /** Giving a VNIC addresses, and taking them back. What the cloud has no room for is remembered, and planned around. */
 export class AddressSteps {
   readonly #options: StepResources
@@ -64,7 +69,14 @@ export class AddressSteps {
       return ok(undefined)
     }
     const made = reserved.value.map((address) => this.#createAddress(address, vnic, index, observed, node, signal))
-    return (await Promise.all(made)).find((one) => !one.ok) ?? ok(undefined)
+    const results = await Promise.all(made)
+    const failed = results.find((one) => one.kind === 'failed')
+    if (failed !== undefined) return this.#failed('createAddresses', failed.error, node)
+    // All of them taken by somebody else: the list is old, or it is not the addresses that are refused.
+    const refused = results.filter((one) => one.kind === 'refused')
+    const [first] = refused
+    if (first === undefined || refused.length < results.length) return ok(undefined)
+    return this.#failed('createAddresses', first.error, node)
   }
 
   async #createAddress(
@@ -74,21 +86,22 @@ export class AddressSteps {
     { instance }: NodeObservation,
     node: NodeHandle,
     signal: AbortSignal,
-  ): Promise<Applied> {
+  ): Promise<AddressOutcome> {
     const { cluster, spaces, refusals } = this.#options
     const privateIp = { vnicId: vnic.vnic.id, address, tags: ownerTags(cluster, instance.id) }
     const created = await this.#create(privateIp, vnic, index, node, signal)
-    if (created.ok) return ok(undefined)
+    if (created.ok) return { kind: 'created' }
+    const { error } = created
     // Taken by somebody else: another one is chosen.
-    if (created.error.kind === 'conflict' || created.error.kind === 'invalid') {
+    if (error.kind === 'conflict' || error.kind === 'invalid') {
       spaces.refuse(address)
-      return ok(undefined)
+      return { kind: 'refused', error }
     }
     await spaces.release(vnic.subnet.id, [address])
-    if (created.error.kind !== 'limitExceeded') return this.#failed('createAddresses', created.error, node)
-    // The address was free, so it is the VNIC that has no room.
+    // The address was free, so it is the VNIC that has no room; an empty one has, so it is a limit of the service.
+    if (error.kind !== 'limitExceeded' || vnic.objects.length === 0) return { kind: 'failed', error }
     refusals.remember({ kind: 'vnicFull', id: vnic.vnic.id })
-    return ok(undefined)
+    return { kind: 'noRoom' }
   }
 
   async #create(
@@ -116,11 +129,14 @@ export class AddressSteps {
     const call = (): ReturnType<CoreServices['deletePrivateIp']> => services.deletePrivateIp(object.id, signal)
     const deleted = await gates.through(object.subnetId, 'address', call, signal)
     if (!deleted.ok) {
-      // Gone already, or not to be seen: the next look tells which.
-      if (deleted.error.kind !== 'notFound') return this.#failed('delete', deleted.error, node)
+      const isFirst404 = deleted.error.kind === 'notFound' && !node.notFound.has(object.id)
+      if (!isFirst404) return this.#failed('delete', deleted.error, node)
+      // Gone already, or not to be seen by us: the next look tells which.
+      node.notFound.add(object.id)
       node.observer.doubt()
       return ok(undefined)
     }
+    node.notFound.delete(object.id)
     node.observer.learn((known) => withoutObject(known, object))
     await spaces.release(object.subnetId, addressesOf(object))
     refusals.forgetSubnet(object.subnetId)

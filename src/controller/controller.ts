@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from '../base/logger.ts'
 import type { ApiClient } from '../kube/api-client.ts'
 import { EventRecorder } from '../kube/event-recorder.ts'
@@ -148,6 +149,8 @@ export class Controller {
       observer: { cluster, services, lookups, attachments, clock, resyncMs },
       applier: new StepApplier({ cluster, services, lookups, gates, spaces, refusals }),
       refusals,
+      graceMs: config.orphans.graceMs,
+      client,
       writer: new StatusWriter(client, clock, logger),
       lifecycle: new NpnLifecycle({ client, defaults, record, logger }),
       noticeCompartment: (id) => this.#sweeper.notice(id),
@@ -171,10 +174,16 @@ export class Controller {
     const add = ({ metadata }: NativePodNetwork): void => this.#queue.add(metadata.name)
     return {
       added: add,
-      updated: (npn) => {
-        if (!this.#reconciler.isOwnWrite(npn)) add(npn)
+      // What the controller says of a failure is no reason to try again at once: that would get around the back-off.
+      updated: (npn, previous) => {
+        const isOwn = this.#reconciler.isOwnWrite(npn)
+        if (!isOwn && !isDeepStrictEqual(newsOf(npn), newsOf(previous))) add(npn)
       },
-      deleted: add,
+      deleted: (npn) => {
+        add(npn)
+        // It may have stood in the way of another one for the same instance.
+        for (const id of instanceIdOf(npn)) for (const other of this.#npns.cache.byIndex(npnsByInstance, id)) add(other)
+      },
     }
   }
 
@@ -206,6 +215,13 @@ export class Controller {
       deleted: add,
     }
   }
+}
+
+/** What of a resource can change what its node gets. */
+function newsOf({ metadata, rawStatus }: NativePodNetwork): unknown {
+  const { uid, generation, deletionTimestamp } = metadata
+  const { vnics, elastic } = rawStatus
+  return [uid, generation, deletionTimestamp, vnics, elastic]
 }
 
 function npnNameOf(node: KubeNode): readonly string[] {

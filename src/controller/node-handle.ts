@@ -1,4 +1,4 @@
-import type { VnicAttachment } from '../oci/core-services.ts'
+import type { PrivateIp, VnicAttachment } from '../oci/core-services.ts'
 import type { NodeObserver } from './node-observer.ts'
 
 /** What steps need to know of a node beside what its observer sees, and leave behind. */
@@ -8,4 +8,6 @@ export interface NodeHandle {
   tokenSalt: number
   /** Attached by this process, and not yet seen as ATTACHED. */
   pendingAttachment: VnicAttachment['id'] | undefined
+  /** Were to be deleted, and not there. */
+  readonly notFound: Set<PrivateIp['id']>
 }

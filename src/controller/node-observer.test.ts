@@ -64,9 +64,11 @@ async function attach({ services, instance, subnet, nsg, scheduler }: Watched, c
   return attachment
 }
 
-async function createAddress(services: CoreServices, { vnics: [one] }: NodeObservation): Promise<PrivateIp> {
+async function createAddress(services: CoreServices, { instance, vnics: [one] }: NodeObservation): Promise<PrivateIp> {
   if (one === undefined) throw new Error('no VNIC')
-  return unwrap(await services.createPrivateIp({ vnicId: one.vnic.id, tags: {} }, 'token', never))
+  return unwrap(
+    await services.createPrivateIp({ vnicId: one.vnic.id, tags: ownerTags('test', instance.id) }, 'token', never),
+  )
 }
 
 describe('what is seen', () => {

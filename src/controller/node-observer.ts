@@ -7,7 +7,7 @@ import { vnicLimit } from '../oci/vnic-limit.ts'
 import type { AttachmentLister } from './attachment-lister.ts'
 import type { CloudLookups } from './cloud-lookups.ts'
 import type { NodeObservation, ObservedVnic } from './observation.ts'
-import { isOurs } from './ownership.ts'
+import { isNamedByUs, isOurs } from './ownership.ts'
 
 export interface ObserverOptions {
   readonly cluster: string
@@ -127,7 +127,8 @@ export class NodeObserver {
     const before = previous?.vnics.find(({ vnic }) => vnic.id === vnicId)
     if (before?.vnic.lifecycleState === 'AVAILABLE') return ok({ ...before, attachment })
     const vnic = await during('GetVnic', this.#options.services.getVnic(vnicId, signal))
-    if (!vnic.ok) return vnic
+    // Somebody else's that may not be read is no reason to leave the node alone.
+    if (!vnic.ok) return vnic.error.error.kind === 'notFound' && !isNamedByUs(attachment) ? ok(undefined) : vnic
     if (!isOurs(vnic.value, this.#options.cluster, this.#instanceId)) {
       this.#foreign.add(id)
       return ok(undefined)
@@ -150,7 +151,10 @@ export class NodeObserver {
     const subnet = await during('GetSubnet', lookups.subnet(subnetId, signal))
     if (!subnet.ok) return subnet
     const objects = isNew ? ok([]) : await during('ListPrivateIps', this.#objects(vnic.id, signal))
-    return objects.ok ? ok({ attachment, vnic, subnet: subnet.value, objects: objects.value }) : objects
+    if (!objects.ok) return objects
+    const own = objects.value.filter((one) => isOurs(one, this.#options.cluster, this.#instanceId))
+    const foreignObjects = objects.value.length - own.length
+    return ok({ attachment, vnic, subnet: subnet.value, objects: own, foreignObjects })
   }
 
   async #objects(vnicId: VnicOcid, signal: AbortSignal): OciResult<readonly PrivateIp[]> {

@@ -143,7 +143,7 @@ function planCreates({ wish, limits }: PlanInput, pairs: Matched['pairs'], lacki
   let fitting = wish.addresses.mode === 'Compatible' ? lacking : headroom
   for (const { vnic, wish: own } of pairs) {
     if (!hasRoom(vnic, own, limits)) continue
-    let room = own.objects - vnic.objects.length
+    let room = own.objects - vnic.objects.length - vnic.foreignObjects
     let places = own.addresses - addressCount([vnic])
     const mayBlock = wish.addresses.preferBlocks && isOneBlock(vnic) && !limits.subnetsWithoutBlocks.has(vnic.subnet.id)
     for (; mayBlock && room > 0 && missing > 0 && Math.min(fitting, places) >= blockSize; room--) {
@@ -166,8 +166,8 @@ function isOneBlock({ subnet }: ObservedVnic): boolean {
 }
 
 function hasRoom(one: ObservedVnic, wish: VnicWish, limits: KnownLimits): boolean {
-  const { vnic, subnet, objects } = one
-  if (vnic.lifecycleState !== 'AVAILABLE' || objects.length >= wish.objects) return false
+  const { vnic, subnet, objects, foreignObjects } = one
+  if (vnic.lifecycleState !== 'AVAILABLE' || objects.length + foreignObjects >= wish.objects) return false
   if (addressCount([one]) >= wish.addresses) return false
   return !limits.fullVnics.has(vnic.id) && !limits.subnetsWithoutAddresses.has(subnet.id)
 }

@@ -1,12 +1,14 @@
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
 import { formatFieldErrors } from '../base/schema.ts'
+import type { ApiClient } from '../kube/api-client.ts'
 import type { ObjectCache } from '../kube/cache.ts'
 import type { EventFacts } from '../kube/event-correlator.ts'
 import type { NativePodNetwork } from '../kube/native-pod-network.ts'
 import { noStatus } from '../kube/native-pod-network-status.ts'
 import type { KubeNode } from '../kube/node.ts'
 import type { Pod } from '../kube/pod.ts'
+import { nativePodNetworks } from '../kube/resources.ts'
 import type { WorkOutcome } from '../kube/work-queue.ts'
 import type { Instance } from '../oci/core-services.ts'
 import type { InstanceOcid } from '../oci/ocid.ts'
@@ -38,8 +40,11 @@ export interface ReconcilerOptions {
   readonly observer: ObserverOptions
   readonly applier: StepApplier
   readonly refusals: RefusalMemory
+  readonly client: Pick<ApiClient, 'get'>
   readonly writer: StatusWriter
   readonly lifecycle: NpnLifecycle
+  /** How long a resource without a node is kept although its instance is not found. */
+  readonly graceMs: number
   /** Where orphans are looked for. */
   readonly noticeCompartment: (id: Instance['compartmentId']) => void
   readonly record: (facts: EventFacts) => void
@@ -69,6 +74,7 @@ interface Planned {
 
 /** Steps come in rounds; a node that needs more of them gets its next turn after the others. */
 const roundsATurn = 16
+const mostConflicts = 4
 /** One node after the other: observe → plan → apply → status, again and again. Success is not the end. */
 export class NodeReconciler {
   readonly #options: ReconcilerOptions
@@ -79,13 +85,13 @@ export class NodeReconciler {
   }
 
   /** Whether this version of a resource is the answer to a write of ours, and so no news. */
-  isOwnWrite({ metadata }: NativePodNetwork): boolean {
-    return this.#states.get(metadata.name)?.isOwnWrite(metadata.resourceVersion) === true
+  isOwnWrite(npn: NativePodNetwork): boolean {
+    return this.#states.get(npn.metadata.name)?.isKnown(npn) === true
   }
 
   /** `key` is the name of the resource, whether it exists or only its node. */
   async reconcile(key: string, signal: AbortSignal): Promise<WorkOutcome> {
-    const { defaults, nodes, lifecycle } = this.#options
+    const { defaults, npns, nodes, lifecycle } = this.#options
     let npn = this.#newest(key)
     const node = nodes.byIndex(nodesByNpn, key)[0]
     if (npn === undefined) {
@@ -94,10 +100,12 @@ export class NodeReconciler {
         this.#states.delete(key)
         return { kind: 'done' }
       }
-      const { observer } = this.#state(key, instanceId)
-      const made = await lifecycle.create(key, node, (abort) => observer.instance(abort), signal)
+      // Somebody else's, of another name.
+      if (npns.byIndex(npnsByInstance, instanceId).length > 0) return { kind: 'done' }
+      const created = this.#state(key, instanceId)
+      const made = await lifecycle.create(key, node, (abort) => created.observer.instance(abort), signal)
       if (made.kind !== 'created') return made
-      npn = made.npn
+      npn = created.newest(made.npn)
     }
     if (npn.metadata.deletionTimestamp !== undefined) return { kind: 'done' }
     const wish = npn.spec.ok ? makeNodeWish(npn.spec.value, defaults) : npn.spec
@@ -106,7 +114,11 @@ export class NodeReconciler {
     if (elder !== undefined) return this.#refuse(npn, duplicate(wish.value.instanceId, elder), signal)
     const state = this.#state(key, wish.value.instanceId)
     const edit = state.findEdit(npn)
-    if (edit !== undefined) this.#options.record(statusEdited(npn, edit))
+    if (edit !== undefined) {
+      // Whoever writes there may be another controller, which has changed the cloud, too.
+      state.observer.doubt()
+      this.#options.record(statusEdited(npn, edit))
+    }
     return this.#work(npn, { node, wish: wish.value, state, edit }, signal)
   }
 
@@ -117,7 +129,8 @@ export class NodeReconciler {
     if (!observed.ok) {
       // 404 is also what a missing policy gives: only without a node is the instance taken for gone.
       const isGone = observed.error.during === 'GetInstance' && observed.error.error.kind === 'notFound'
-      if (isGone && node === undefined) return lifecycle.remove(npn, 'neither instance nor node', signal)
+      if (isGone && node === undefined && this.#isOld(npn))
+        return lifecycle.remove(npn, 'neither instance nor node', signal)
       await this.#write(npn, state, { kind: 'unplanned', advice: adviseOnObservation(observed.error) }, signal)
       return { kind: 'retry' }
     }
@@ -147,6 +160,7 @@ export class NodeReconciler {
     let npn = first
     let observed = firstObserved
     let failure = failed
+    let conflicts = 0
     for (let round = 1; ; round++) {
       const { plan } = this.#plan(npn, task, observed)
       const doable = failure === undefined ? plan.steps.filter(({ kind }) => kind !== 'awaitAttachment') : []
@@ -162,7 +176,14 @@ export class NodeReconciler {
       const reached = { wish, observed, plan: after.plan, used: after.demand.used }
       const outcome: Outcome = { kind: 'planned', ...reached, ...(failure && { failure }), ...(edit && { edit }) }
       const written = await this.#write(npn, state, outcome, signal)
-      if (written.kind === 'stale') return { kind: 'after', delayMs: 50 }
+      if (written.kind === 'stale') {
+        const fresh = ++conflicts > mostConflicts ? undefined : await this.#read(npn, state, signal)
+        if (fresh === undefined) return { kind: 'retry' }
+        // Not the agent but another controller, which has changed the cloud, too: begin with a look.
+        if (state.findEdit(fresh) !== undefined) return { kind: 'after', delayMs: 0 }
+        npn = fresh
+        continue
+      }
       if (written.kind === 'failed' || failure !== undefined) return { kind: 'retry' }
       if (written.kind === 'written') npn = written.object
       if (doable.length === 0 || round > roundsATurn) return this.#rest(after, doable.length > 0)
@@ -202,7 +223,7 @@ export class NodeReconciler {
     if (hasMoreToDo) return { kind: 'after', delayMs: 0 }
     if (plan.steps.some(({ kind }) => kind === 'awaitAttachment')) return { kind: 'after', delayMs: attachPollMs }
     // Spread over time: nodes that were launched together do not come back together.
-    const jitter = 0.8 + 0.4 * random()
+    const jitter = 1 + 0.4 * random()
     const recheckMs = plan.obstacle === undefined ? resyncMs : Math.min(resyncMs, refusalMs)
     return { kind: 'after', delayMs: Math.min(recheckMs * jitter, lookAgainMs ?? Infinity) }
   }
@@ -225,12 +246,31 @@ export class NodeReconciler {
     const facts = describeOutcome(outcome, previous)
     const planned = outcome.kind === 'planned' ? outcome : undefined
     const written = await writer.write(npn, { facts, ...(planned && { planned }) }, signal)
+    if (written.kind === 'failed') {
+      state?.lostTrack()
+      state?.observer.doubt()
+    }
     if (written.kind !== 'written') return written
     // The version at hand may be older than the last write, which was told of then.
     const told = state?.told ?? previous
     for (const event of eventsOf(npn, told, facts, planned && addressCount(planned.observed.vnics))) record(event)
     state?.wrote(npn, written.object)
     return written
+  }
+
+  /** The agent was faster: its words are heard before ours are said again. */
+  async #read(npn: NativePodNetwork, state: NodeState, signal: AbortSignal): Promise<NativePodNetwork | undefined> {
+    const { name, uid } = npn.metadata
+    const fresh = await this.#options.client.get(nativePodNetworks, { name }, signal)
+    if (!fresh.ok || fresh.value.metadata.uid !== uid) return undefined
+    state.read(npn, fresh.value)
+    return fresh.value
+  }
+
+  /** A resource may be there before its instance is seen: Karpenter writes it first. */
+  #isOld({ metadata }: NativePodNetwork): boolean {
+    const createdMs = Date.parse(metadata.creationTimestamp ?? '')
+    return this.#options.clock.nowMs() - createdMs >= this.#options.graceMs
   }
 
   #newest(key: string): NativePodNetwork | undefined {

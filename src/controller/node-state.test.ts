@@ -51,7 +51,7 @@ describe('the newest version', () => {
 test('what was written here, and what it replaced, is no news; anything else is', () => {
   const one = state()
   one.wrote(npn('1'), npn('2'))
-  expect(['1', '2', '3'].map((version) => one.isOwnWrite(version))).toEqual([true, true, false])
+  expect(['1', '2', '3'].map((version) => one.isKnown(npn(version)))).toEqual([true, true, false])
 })
 
 describe('an edit of the status', () => {
@@ -66,7 +66,7 @@ describe('an edit of the status', () => {
   test('is found when our own version was no reason to look at the resource', () => {
     const one = state()
     one.wrote(npn('1'), npn('2'))
-    one.isOwnWrite('2')
+    one.isKnown(npn('2'))
     expect(one.findEdit(one.newest(npn('3', { status: edited })))).toBe(
       'status.vnics is not what the controller wrote there',
     )

@@ -3,7 +3,7 @@ import { formatFieldErrors } from '../base/schema.ts'
 import type { NativePodNetwork } from '../kube/native-pod-network.ts'
 import type { NpnStatus } from '../kube/native-pod-network-status.ts'
 import type { JsonValue } from '../kube/object.ts'
-import type { VnicAttachment } from '../oci/core-services.ts'
+import type { PrivateIp, VnicAttachment } from '../oci/core-services.ts'
 import type { InstanceOcid } from '../oci/ocid.ts'
 import type { NodeObserver } from './node-observer.ts'
 import type { NodeObservation } from './observation.ts'
@@ -21,14 +21,17 @@ export class NodeState {
   tokenSalt = 0
   /** Attached by this process, and not yet seen as ATTACHED. */
   pendingAttachment: VnicAttachment['id'] | undefined
+  readonly notFound = new Set<PrivateIp['id']>()
   excessSinceMs: number | undefined
   /** The last status that was written, and so told in events; absent until then. */
   told: NpnStatus | undefined
   #pendingMisses = 0
-  // Versions of the resource that our own writes have replaced: the cache may still show them.
-  readonly #superseded = new Set<string>()
-  #written: NativePodNetwork | undefined
-  // As this process wrote it last, once the watch has shown it.
+  // The resource's; one that was deleted and made again is another one.
+  #uid: string | undefined
+  // Later than what the cache shows.
+  #known: NativePodNetwork | undefined
+  readonly #replaced = new Set<string>()
+  // As this process wrote it last; the write goes through only on the version that it was made from.
   #publishedVnics: JsonValue | undefined
 
   constructor(instanceId: InstanceOcid, observer: NodeObserver, releasePatienceMs: number) {
@@ -37,30 +40,53 @@ export class NodeState {
     this.patience = new ReleasePatience(releasePatienceMs)
   }
 
-  /** The cache's version, or the answer to our own last write while the cache has not heard of it. */
+  /** The cache's version, or a later one that this process has from a write's answer or a read. */
   newest(cached: NativePodNetwork): NativePodNetwork {
-    const written = this.#written
-    if (written === undefined || cached.metadata.uid !== written.metadata.uid) return cached
-    const { resourceVersion } = cached.metadata
-    if (this.#superseded.has(resourceVersion)) return written
-    if (resourceVersion === written.metadata.resourceVersion) this.#publishedVnics = written.rawStatus['vnics']
-    this.#superseded.clear()
-    this.#written = undefined
+    if (cached.metadata.uid !== this.#uid) {
+      this.#uid = cached.metadata.uid
+      this.#publishedVnics = undefined
+      this.#known = undefined
+    }
+    const known = this.#known
+    if (known === undefined) return cached
+    if (this.#isBefore(cached, known)) return known
+    this.#replaced.clear()
+    this.#known = undefined
     return cached
   }
 
-  /** To be asked about what the watch shows: from then on `findEdit` knows what is published. */
-  isOwnWrite(resourceVersion: string): boolean {
-    const isLast = this.#written?.metadata.resourceVersion === resourceVersion
-    if (isLast) this.#publishedVnics = this.#written?.rawStatus['vnics']
-    return isLast || this.#superseded.has(resourceVersion)
+  /** No news: a version that is known here already, as the watch shows it later. */
+  isKnown(version: NativePodNetwork): boolean {
+    const known = this.#known
+    if (known?.metadata.uid !== version.metadata.uid) return false
+    return version.metadata.resourceVersion === known.metadata.resourceVersion || this.#isBefore(version, known)
   }
 
+  /** `after` is the answer to a write on `before`. */
   wrote(before: NativePodNetwork, after: NativePodNetwork): void {
-    this.#superseded.add(before.metadata.resourceVersion)
-    this.#written = after
-    this.#publishedVnics = undefined
+    this.read(before, after)
+    this.#publishedVnics = after.rawStatus['vnics']
     this.told = after.status.ok ? after.status.value : undefined
+  }
+
+  /** `after` was read although the cache still had `before`. */
+  read(before: NativePodNetwork, after: NativePodNetwork): void {
+    this.#replaced.add(before.metadata.resourceVersion)
+    this.#known = after
+    this.#uid = after.metadata.uid
+  }
+
+  /** A write of ours may be there or not. */
+  lostTrack(): void {
+    this.#publishedVnics = undefined
+  }
+
+  // Versions of etcd are numbers that grow (and comparable by KEP-5504); where they are not numbers, those that were
+  // replaced here are known to be older, and others are taken for newer.
+  #isBefore({ metadata: { resourceVersion: one } }: NativePodNetwork, known: NativePodNetwork): boolean {
+    const other = known.metadata.resourceVersion
+    if (/^\d+$/.test(one) && /^\d+$/.test(other)) return BigInt(one) < BigInt(other)
+    return this.#replaced.has(one)
   }
 
   /** What somebody else did to the parts of the status that are the controller's, if anything. */
@@ -75,7 +101,10 @@ export class NodeState {
     if (this.pendingAttachment === undefined) return 'settled'
     const pending = attachments.find(({ id }) => id === this.pendingAttachment)
     // A list may be older than the answer that named the attachment; after a while it is really gone.
-    if (pending === undefined && ++this.#pendingMisses < missesBelieved) return 'unseen'
+    if (pending === undefined && ++this.#pendingMisses < missesBelieved) {
+      this.observer.doubt()
+      return 'unseen'
+    }
     this.#pendingMisses = 0
     if (pending?.lifecycleState === 'ATTACHING') return 'settled'
     this.pendingAttachment = undefined

@@ -111,6 +111,10 @@ function accepted({ wish, observed }: Extract<Outcome, { kind: 'planned' }>): Co
     const message = `maxPodCount is ${wish.maxPodCount}, but shape ${observed.instance.shape} has room for ${capacity} addresses; the node gets up to ${capacity}; lower spec.maxPodCount or use a larger shape`
     return { type, status: 'False', reason: 'MaxPodCountBeyondShape', message }
   }
+  if (wish.wantsIpv6) {
+    const message = 'spec.ipFamilies asks for IPv6, which is not supported yet: the node gets IPv4 addresses alone'
+    return { type, status: 'False', reason: 'Ipv6NotSupported', message }
+  }
   return { type, status: 'True', reason: 'Accepted', message: `instance ${observed.instance.displayName} is RUNNING` }
 }
 

@@ -31,6 +31,8 @@ export interface NodeWish {
   readonly vnics: VnicWishes
   readonly maxPodCount: number
   readonly addresses: AddressWish
+  /** Asked for, and not to be had yet. */
+  readonly wantsIpv6: boolean
 }
 
 export interface AddressWish {
@@ -94,6 +96,7 @@ export function makeNodeWish(spec: NpnSpec, defaults: NodeDefaults): Result<Node
     vnics: list.length > 0 ? { kind: 'listed', list } : { kind: 'asNeeded', template },
     maxPodCount,
     addresses: addressWish(spec, maxPodCount, defaults),
+    wantsIpv6: spec.ipFamilies.includes('IPv6'),
   })
 }
 

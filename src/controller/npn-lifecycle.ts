@@ -13,7 +13,7 @@ import type { NodeDefaults } from './node-wish.ts'
 import { specFromMetadata } from './spec-from-metadata.ts'
 
 export interface LifecycleOptions {
-  readonly client: Pick<ApiClient, 'create' | 'delete'>
+  readonly client: Pick<ApiClient, 'get' | 'create' | 'delete'>
   readonly defaults: NodeDefaults
   readonly record: (facts: EventFacts) => void
   readonly logger: Logger
@@ -34,6 +34,9 @@ export class NpnLifecycle {
     signal: AbortSignal,
   ): Promise<WorkOutcome | { readonly kind: 'created'; readonly npn: NativePodNetwork }> {
     const { client, defaults, record, logger } = this.#options
+    // The watch may be behind, and what is owned by a node that is gone goes at once.
+    const present = await client.get(nodes, { name: node.metadata.name }, signal)
+    if (!present.ok || present.value.metadata.uid !== node.metadata.uid) return { kind: 'retry' }
     const regarding = referenceTo(nodes, node)
     const instance = await getInstance(signal)
     if (!instance.ok) {

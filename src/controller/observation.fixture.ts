@@ -115,6 +115,7 @@ export function observedVnic(name = '1', parts: VnicParts = {}): ObservedVnic {
     vnic: cloudVnic(name, { subnetId: home.id, ...parts.vnic }),
     subnet: home,
     objects,
+    foreignObjects: 0,
   }
 }
 
@@ -149,6 +150,7 @@ export function nodeWish({ maxPodCount = 110, addresses, template, listed }: Wis
     instanceId: instanceId(),
     maxPodCount,
     vnics: listed === undefined ? { kind: 'asNeeded', template: vnicWish(template) } : { kind: 'listed', list: listed },
+    wantsIpv6: false,
     addresses: { mode: 'Elastic', minimum: 0, warm: 0, maximum: maxPodCount, preferBlocks: false, ...addresses },
   }
 }

@@ -19,8 +19,10 @@ export interface ObservedVnic {
   readonly attachment: VnicAttachment
   readonly vnic: CloudVnic
   readonly subnet: Subnet
-  /** Its secondary private IPs: single addresses and blocks. */
+  /** Its secondary private IPs that carry our tag, for pods: single addresses and blocks. */
   readonly objects: readonly PrivateIp[]
+  /** Others' private IPs on it: they take room, and are not ours to give to pods or to delete. */
+  readonly foreignObjects: number
 }
 
 /** All addresses of an object; for a block every one of them is a pod's to have. */

@@ -52,13 +52,16 @@ export class OrphanSweeper {
   async sweep(signal: AbortSignal): Promise<readonly Orphan[]> {
     const { clock, settings, logger, services } = this.#options
     const orphans = await this.#find(signal)
+    // It may be the owner: cloud controller managers fill in the providerID some time after a node registers.
+    const nodes = [...this.#options.nodes.snapshot().objects.values()]
+    const unnamed = nodes.find((node) => instanceOf(node) === undefined)?.metadata.name
     const present = new Set(orphans.map(({ attachment }) => attachment.id))
     for (const id of this.#since.keys()) if (!present.has(id)) this.#since.delete(id)
     for (const { attachment, vnic, sinceMs } of orphans) {
       const fields = { vnicId: vnic.id, instanceId: attachment.instanceId, address: vnic.privateIp }
       const isOver = clock.monotonicMs() - sinceMs >= settings.graceMs
-      if (!isOver || !settings.detach) {
-        logger.warn('orphan.found', { ...fields, detach: settings.detach })
+      if (!isOver || !settings.detach || unnamed !== undefined) {
+        logger.warn('orphan.found', { ...fields, detach: settings.detach, nodeWithoutInstance: unnamed })
         continue
       }
       const detached = await services.detachVnic(attachment.id, signal)

@@ -17,7 +17,14 @@ export function isOfCluster({ tags }: { readonly tags: Tags }, cluster: string):
   return tags[clusterTag] === cluster
 }
 
-/** The display name of a VNIC that nobody else named. */
+const namePrefix = 'vcn-cni-'
+
+/** The name of an attachment of ours, and of its VNIC where nobody else named that. */
 export function vnicName(ordinal: number): string {
-  return `vcn-cni-${ordinal}`
+  return `${namePrefix}${ordinal}`
+}
+
+/** Only a hint: what is ours is told by the VNIC's tags. */
+export function isNamedByUs({ displayName }: { readonly displayName?: string }): boolean {
+  return displayName?.startsWith(namePrefix) === true
 }

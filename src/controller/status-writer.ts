@@ -38,10 +38,11 @@ export class StatusWriter {
 
   async write(npn: NativePodNetwork, input: StatusInput, signal: AbortSignal): Promise<Written> {
     const { name, resourceVersion } = npn.metadata
-    const { status, isAboutReleases } = this.#changes(npn, input)
+    const { status, isAboutAddresses } = this.#changes(npn, input)
     if (Object.keys(status).length === 0) return { kind: 'unchanged' }
-    // Marks are a conversation with the agent: nobody may speak without having heard the last word.
-    const metadata = isAboutReleases ? { resourceVersion } : {}
+    // Addresses and marks are a conversation with the agent, and perhaps with another controller that has not heard yet
+    // that it does not lead any more: nobody may speak without having heard the last word.
+    const metadata = isAboutAddresses ? { resourceVersion } : {}
     const body = { metadata, status }
     const patched = await this.#client.patchStatus(nativePodNetworks, { name }, { type: 'merge', body }, signal)
     if (patched.ok) return { kind: 'written', object: patched.value }
@@ -51,7 +52,7 @@ export class StatusWriter {
     return { kind: 'failed' }
   }
 
-  #changes(npn: NativePodNetwork, { facts, planned }: StatusInput): { status: JsonObject; isAboutReleases: boolean } {
+  #changes(npn: NativePodNetwork, { facts, planned }: StatusInput): { status: JsonObject; isAboutAddresses: boolean } {
     const previous = npn.status.ok ? npn.status.value : noStatus
     const now = new Date(this.#clock.nowMs()).toISOString().replace(/\.\d+Z$/, 'Z')
     const { generation } = npn.metadata
@@ -63,7 +64,7 @@ export class StatusWriter {
     }
     const elastic = planned === undefined ? {} : changed(wireElastic(planned), rawElastic(npn))
     const status = { ...changed(desired, npn.rawStatus), ...(Object.keys(elastic).length > 0 && { elastic }) }
-    return { status, isAboutReleases: 'releases' in elastic }
+    return { status, isAboutAddresses: 'vnics' in status || 'releases' in elastic }
   }
 }
 

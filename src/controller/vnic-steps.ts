@@ -18,18 +18,24 @@ export class VnicSteps {
 
   async attach(
     { subnetId, wish, ordinal }: Extract<Step, { kind: 'attach' }>,
-    { instance, attachmentIds }: NodeObservation,
+    observed: NodeObservation,
     node: NodeHandle,
     signal: AbortSignal,
   ): Promise<Applied> {
+    const { instance, attachmentIds } = observed
     const { cluster, services, gates, refusals } = this.#options
     const allowed = await this.#checkNsgs(subnetId, wish.nsgIds, signal)
     if (!allowed.ok) return allowed
+    if (isLast(observed) && wish.subnetIds.length > 1 && !(await this.#hasRoomForPods(subnetId, signal))) {
+      refusals.remember({ kind: 'noAddresses', id: subnetId })
+      return ok(undefined)
+    }
     const attach: AttachVnic = {
       instanceId: instance.id,
       subnetId,
       nsgIds: wish.nsgIds,
       displayName: wish.displayName ?? vnicName(ordinal),
+      attachmentName: vnicName(ordinal),
       skipSourceDestCheck: wish.skipSourceDestCheck,
       tags: { ...wish.tags, ...ownerTags(cluster, instance.id) },
       ...(wish.nicIndex !== undefined && { nicIndex: wish.nicIndex }),
@@ -49,8 +55,6 @@ export class VnicSteps {
     // Whatever the reason: the instance is not what it was thought to be.
     node.observer.doubt()
     const { error } = attached
-    // Somebody else's change of the instance: waited for like our own.
-    if (error.kind === 'conflict') return ok(undefined)
     if (error.kind !== 'limitExceeded') return err({ kind: 'cloud', step: 'attach', error })
     if (await this.#isFull(subnetId, signal)) refusals.remember({ kind: 'noAddresses', id: subnetId })
     else refusals.remember({ kind: 'instanceFull', id: instance.id })
@@ -94,8 +98,24 @@ export class VnicSteps {
     return ok(undefined)
   }
 
+  /** A VNIC takes an address itself: the last one of an instance would be wasted on a subnet that has no other. */
+  async #hasRoomForPods(subnetId: ObservedVnic['subnet']['id'], signal: AbortSignal): Promise<boolean> {
+    const { lookups, spaces } = this.#options
+    const subnet = await lookups.subnet(subnetId, signal)
+    if (!subnet.ok) return true
+    const wish = { cidrs: subnet.value.ipv4Cidrs, own: [], siblings: [], count: 2 }
+    const free = await spaces.reserve(subnetId, wish, signal)
+    if (!free.ok) return true
+    await spaces.release(subnetId, free.value)
+    return free.value.length === 2
+  }
+
   async #isFull(subnetId: ObservedVnic['subnet']['id'], signal: AbortSignal): Promise<boolean> {
     const used = await this.#options.services.listSubnetCidrUtilisation(subnetId, signal)
     return used.ok && used.value.every(({ usedPercent }) => usedPercent >= 100)
   }
+}
+
+function isLast({ attachments, vnicLimit = Infinity }: NodeObservation): boolean {
+  return attachments.length + 1 >= vnicLimit
 }

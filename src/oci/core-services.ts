@@ -81,7 +81,10 @@ export interface AttachVnic {
   readonly instanceId: InstanceOcid
   readonly subnetId: SubnetOcid
   readonly nsgIds: readonly NsgOcid[]
+  /** Of the VNIC. */
   readonly displayName: string
+  /** Of the attachment; the VNIC's when absent. */
+  readonly attachmentName?: string
   /** True for VNICs that carry pods: their packets are from addresses other than the VNIC's own. */
   readonly skipSourceDestCheck: boolean
   /** The physical card, on shapes that have several. */

@@ -208,10 +208,11 @@ function parse<T>(schema: z.ZodType<T>, answer: unknown): T {
 }
 
 function attachDetails(wish: AttachVnic): models.AttachVnicDetails {
-  const { instanceId, subnetId, nsgIds, displayName, skipSourceDestCheck, nicIndex, address, tags } = wish
+  const { instanceId, subnetId, nsgIds, displayName, attachmentName, skipSourceDestCheck, nicIndex, address, tags } =
+    wish
   return {
     instanceId,
-    displayName,
+    displayName: attachmentName ?? displayName,
     ...(nicIndex !== undefined && { nicIndex }),
     createVnicDetails: {
       subnetId,
