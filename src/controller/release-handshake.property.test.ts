@@ -83,11 +83,13 @@ test('no address is taken from a pod, and all that is too much goes back in the 
       }
       while (world.held.size > 0) world.podGoes()
       world.noPods()
-      // What was marked in vain is left alone for ten minutes.
-      for (let passed = 0; passed < 600_000; passed += 20) world.passTime()
       const wanted = 2
       const isOver = (): boolean => world.releases.length === 0 && excess(world, wanted) === 0
-      calmDown(world, isOver)
+      // What was marked in vain is left alone for ten minutes; what was marked before them is in vain by then.
+      for (let times = 0; times < 3 && !isOver(); times++) {
+        for (let passed = 0; passed < 600_000; passed += 20) world.passTime()
+        calmDown(world, isOver)
+      }
       expect(world.violations).toEqual([])
       expect(world.releases).toEqual([])
       expect(excess(world, wanted)).toBe(0)

@@ -159,10 +159,11 @@ export class ReleaseWorld {
     const version = this.#seenByController
     const { releases } = this.#plan()
     const offered = this.#objects.flatMap(addressesOf)
-    // As the status writer does: only what is about releases names the version that it is based on.
-    const isAboutReleases = !isDeepStrictEqual(releases, this.#store.at(version).releases)
-    const written = isAboutReleases ? this.#store.write({ offered, releases }, version) : this.#store.write({ offered })
-    // The answer to its own write is the newest that it knows; without a version it may have skipped some of others'.
+    const before = this.#store.at(version)
+    if (isDeepStrictEqual({ offered, releases }, { offered: before.offered, releases: before.releases })) return
+    // As the status writer does: on the version that it was made from, or not at all.
+    const written = this.#store.write({ offered, releases }, version)
+    // The answer to its own write is the newest that it knows.
     if (written !== undefined) this.#seenByController = written
   }
 
