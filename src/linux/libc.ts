@@ -37,6 +37,9 @@ const rawSocket = libc.func('int socket(int domain, int type, int protocol)')
 const rawBind = libc.func('int bind(int fd, const void *address, unsigned int length)')
 const rawGetsockname = libc.func('int getsockname(int fd, _Out_ uint8_t *address, _Inout_ uint32_t *length)')
 const rawSetsockopt = libc.func('int setsockopt(int fd, int level, int name, const void *value, unsigned int length)')
+const rawGetsockopt = libc.func(
+  'int getsockopt(int fd, int level, int name, _Inout_ uint8_t *value, _Inout_ uint32_t *length)',
+)
 const rawSend = libc.func('intptr_t send(int fd, const void *data, size_t length, int flags)')
 const rawRecv = libc.func('intptr_t recv(int fd, _Out_ uint8_t *data, size_t length, int flags)')
 const rawSetns = libc.func('int setns(int fd, int type)')
@@ -73,6 +76,13 @@ export function getsockname(fd: number, capacityBytes: number): Buffer {
 
 export function setsockopt(fd: number, level: number, name: number, value: Buffer): void {
   checked('setsockopt', asNumber(rawSetsockopt(fd, level, name, value, value.length)), `option ${level}/${name}`)
+}
+
+/** Some options read their value too: `value` goes in and is overwritten. How many bytes of it came back. */
+export function getsockopt(fd: number, level: number, name: number, value: Buffer): number {
+  const length = [value.length]
+  checked('getsockopt', asNumber(rawGetsockopt(fd, level, name, value, length)), `option ${level}/${name}`)
+  return asNumber(length[0])
 }
 
 export function send(fd: number, data: Uint8Array): void {

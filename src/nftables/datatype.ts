@@ -43,7 +43,8 @@ const ifnamePattern = /^[^\s/:"*\\\0]{1,15}$/
 const hostNumber: Codec<number> = {
   bytes: 4,
   pack: (value) => {
-    if (!Number.isInteger(value) || value < 0 || value > 0xffff_ffff) throw new RangeError(`not a 32-bit number: ${value}`)
+    if (!Number.isInteger(value) || value < 0 || value > 0xffff_ffff)
+      throw new RangeError(`not a 32-bit number: ${value}`)
     return String.fromCharCode(value & 255, (value >>> 8) & 255, (value >>> 16) & 255, value >>> 24)
   },
   text: (packed) => String(Buffer.from(packed, 'latin1').readUInt32LE(0)),
@@ -52,7 +53,7 @@ const hostNumber: Codec<number> = {
 const address = (bytes: number): Codec<Ip> => ({
   bytes,
   pack: (value) => {
-    const packed = ipToBytes(value).latin1Slice()
+    const packed = ipToBytes(value).toString('latin1')
     if (packed.length !== bytes) throw new RangeError(`${value} is not an address of ${bytes} bytes`)
     return packed
   },
@@ -60,7 +61,11 @@ const address = (bytes: number): Codec<Ip> => ({
 })
 
 export const codecs: { readonly [T in Datatype]: Codec<DatatypeValues[T]> } = {
-  ipv4_addr: { ...address(4), pack: packIpv4 },
+  ipv4_addr: {
+    bytes: 4,
+    pack: packIpv4,
+    text: (packed) => [0, 1, 2, 3].map((index) => packed.charCodeAt(index)).join('.'),
+  },
   ipv6_addr: address(16),
   inet_proto: {
     bytes: 1,
@@ -79,7 +84,7 @@ export const codecs: { readonly [T in Datatype]: Codec<DatatypeValues[T]> } = {
     bytes: ifnameBytes,
     pack: (value) => {
       if (!ifnamePattern.test(value)) throw new RangeError(`${JSON.stringify(value)} is not the name of an interface`)
-      const packed = Buffer.from(value).latin1Slice()
+      const packed = Buffer.from(value).toString('latin1')
       if (packed.length >= ifnameBytes) throw new RangeError(`${JSON.stringify(value)} is too long for an interface`)
       return packed.padEnd(ifnameBytes, '\0')
     },
@@ -90,16 +95,23 @@ export const codecs: { readonly [T in Datatype]: Codec<DatatypeValues[T]> } = {
 }
 
 /**
- * The bytes of a key or of a value. In a concatenation every component takes whole registers of four bytes
- * (net/netfilter/nf_tables_api.c); a single one stands as it is.
+ * What makes the bytes of keys or values of one type. In a concatenation every component takes whole registers of
+ * four bytes (net/netfilter/nf_tables_api.c); a single one stands as it is.
  */
+export function packerOf<const T extends readonly Datatype[]>(types: T): (...values: Values<T>) => Packed {
+  const parts = types.map((type) => ({ packOne: packValue(type), padding: paddingOf(type, types.length) }))
+  return (...values) => {
+    let packed = ''
+    for (let index = 0; index < parts.length; index++) {
+      const part = parts[index]
+      if (part !== undefined) packed += part.packOne(values[index]) + part.padding
+    }
+    return packed as Packed
+  }
+}
+
 export function pack<const T extends readonly Datatype[]>(types: T, values: Values<T>): Packed {
-  if (types.length !== values.length) throw new RangeError(`${values.length} values for ${types.join(' . ')}`)
-  let packed = ''
-  types.forEach((type, index) => {
-    packed += packOne(type, values[index]) + paddingOf(type, types.length)
-  })
-  return packed as Packed
+  return packerOf(types)(...values)
 }
 
 /** An element of a set with `interval`: from the first of each component to its last, both included. */
@@ -109,6 +121,11 @@ export function packRange<const T extends readonly Datatype[]>(types: T, first: 
 
 export function packedBytes(types: readonly Datatype[]): number {
   return types.reduce((sum, type) => sum + codecs[type].bytes + paddingOf(type, types.length).length, 0)
+}
+
+/** Bytes from the kernel, if they are of this type. */
+export function parsePacked(types: readonly Datatype[], bytes: string): Packed | undefined {
+  return bytes.length === packedBytes(types) ? (bytes as Packed) : undefined
 }
 
 /** Components in nft's syntax. Throws when the length is not that of the types. */
@@ -124,10 +141,9 @@ export function unpackTexts(types: readonly Datatype[], packed: string): readonl
   })
 }
 
-function packOne<T extends Datatype>(type: T, value: DatatypeValues[T] | undefined): string {
-  if (value === undefined) throw new RangeError(`no value for ${type}`)
-  const codec: Codec<DatatypeValues[T]> = codecs[type]
-  return codec.pack(value)
+// The types of values are those of the components, by `Values`; here they have lost sight of each other.
+function packValue(type: Datatype): (value: unknown) => string {
+  return codecs[type].pack as (value: unknown) => string
 }
 
 const paddings = ['', '\0\0\0', '\0\0', '\0'] as const

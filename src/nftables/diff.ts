@@ -1,24 +1,8 @@
-import { diffElements, type Element, iterateElements } from './elements.ts'
+import type { Change, ElementChange } from './change.ts'
+import { allElements, diffElements } from './elements.ts'
 import type { BaseChain, Chain, NftSet, Rule, Table } from './model.ts'
 import { renderRule } from './render-statement.ts'
 import { renderSetDeclaration } from './render.ts'
-
-/** One step of a transaction on a table. Sets and chains are added empty. */
-export type Change =
-  | { readonly kind: 'set.add'; readonly name: string; readonly set: NftSet }
-  | { readonly kind: 'set.delete'; readonly name: string }
-  | { readonly kind: 'chain.add'; readonly name: string; readonly base?: BaseChain }
-  | { readonly kind: 'chain.flush'; readonly name: string }
-  | { readonly kind: 'chain.delete'; readonly name: string }
-  | { readonly kind: 'rules.add'; readonly chain: string; readonly rules: readonly Rule[] }
-  | ElementChange
-
-export interface ElementChange {
-  readonly kind: 'elements.add' | 'elements.delete'
-  readonly name: string
-  readonly set: NftSet
-  readonly elements: readonly Element[]
-}
 
 export type TableDiff =
   | { readonly kind: 'none' }
@@ -48,18 +32,19 @@ export function diffTables(before: Table, after: Table): TableDiff {
 }
 
 /** All of a table, from nothing: its structure without elements, then its elements. */
-export function buildTable(table: Table): { readonly structure: readonly Change[]; readonly elements: readonly ElementChange[] } {
+export function buildTable(table: Table): {
+  readonly structure: readonly Change[]
+  readonly elements: readonly ElementChange[]
+} {
   const sets = [...table.sets]
   const chains = [...table.chains]
   return {
     structure: [
-      ...sets.map(([name, set]): Change => ({ kind: 'set.add', name, set })),
       ...chains.map(([name, chain]) => addChain(name, chain)),
+      ...sets.map(([name, set]): Change => ({ kind: 'set.add', name, set })),
       ...chains.flatMap(([name, chain]) => addRules(name, chain)),
     ],
-    elements: sets
-      .filter(([, set]) => set.elements.size > 0)
-      .map(([name, set]) => ({ kind: 'elements.add', name, set, elements: [...iterateElements(set.elements)] })),
+    elements: sets.filter(([, set]) => set.elements.size > 0).map(([name, set]) => addAll(name, set)),
   }
 }
 
@@ -96,23 +81,26 @@ function elementChanges(before: Table, after: Table): readonly ElementChange[] {
   for (const [name, set] of after.sets) {
     const old = before.sets.get(name)
     if (old === set) continue
-    const { deleted, added } =
-      old === undefined
-        ? { deleted: [], added: [...iterateElements(set.elements)] }
-        : diffElements(old.elements, set.elements)
-    if (deleted.length > 0) deletions.push({ kind: 'elements.delete', name, set, elements: deleted })
-    if (added.length > 0) additions.push({ kind: 'elements.add', name, set, elements: added })
+    if (old === undefined) {
+      if (set.elements.size > 0) additions.push(addAll(name, set))
+      continue
+    }
+    const { deleted, added } = diffElements(old.elements, set.elements)
+    if (deleted.length > 0) {
+      deletions.push({ kind: 'elements.delete', name, set, elements: deleted, count: deleted.length })
+    }
+    if (added.length > 0) additions.push({ kind: 'elements.add', name, set, elements: added, count: added.length })
   }
   return [...deletions, ...additions]
 }
 
 /**
- * New objects come first, for elements and rules to refer to them. Chains that change or go are emptied before
+ * New objects come first, for elements and rules to refer to them; chains before sets, because nft 1.0.6 moves the
+ * elements of a new interval map right behind the map, in front of the chains that they point to. Chains that change or go are emptied before
  * anything is deleted: their rules hold on to sets and chains. Deleted maps let go of the chains they point to.
  */
 function structureChanges(before: Table, after: Table): readonly [Change[], Change[], Change[], Change[]] {
   const [added, flushed, rules, deleted]: [Change[], Change[], Change[], Change[]] = [[], [], [], []]
-  for (const [name, set] of after.sets) if (!before.sets.has(name)) added.push({ kind: 'set.add', name, set })
   for (const [name, chain] of after.chains) {
     const old = before.chains.get(name)
     if (old !== undefined && isSameRules(old.rules, chain.rules)) continue
@@ -120,6 +108,7 @@ function structureChanges(before: Table, after: Table): readonly [Change[], Chan
     else if (old.rules.length > 0) flushed.push({ kind: 'chain.flush', name })
     rules.push(...addRules(name, chain))
   }
+  for (const [name, set] of after.sets) if (!before.sets.has(name)) added.push({ kind: 'set.add', name, set })
   for (const name of before.sets.keys()) if (!after.sets.has(name)) deleted.push({ kind: 'set.delete', name })
   for (const [name, { rules: old }] of before.chains) {
     if (after.chains.has(name)) continue
@@ -144,4 +133,8 @@ function addChain(name: string, { base }: Chain): Change {
 
 function addRules(chain: string, { rules }: Chain): Change[] {
   return rules.length === 0 ? [] : [{ kind: 'rules.add', chain, rules }]
+}
+
+function addAll(name: string, set: NftSet): ElementChange {
+  return { kind: 'elements.add', name, set, elements: allElements(set.elements), count: set.elements.size }
 }

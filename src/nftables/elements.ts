@@ -65,6 +65,11 @@ export function* iterateElements(elements: Elements): Generator<Element> {
   for (const shard of elements.shards) yield* shard
 }
 
+/** Without a copy of them. */
+export function allElements(elements: Elements): Iterable<Element> {
+  return { [Symbol.iterator]: () => iterateElements(elements) }
+}
+
 /** From `before` to `after`. Cheap when one was made of the other by `editElements`. */
 export function diffElements(before: Elements, after: Elements): ElementDiff {
   const deleted: Element[] = []

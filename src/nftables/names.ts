@@ -4,13 +4,16 @@
 const namePattern = /^[A-Za-z][A-Za-z0-9_-]*$/
 /** NFT_NAME_MAXLEN of linux/netfilter/nf_tables.h is 256 with the closing zero. */
 const nameBytes = 255
-/** Names that nft's scanner takes for words of its language, of those that are likely for a chain or a set. */
+/** Names that nft 1.0.6 refuses for a chain: words of its language, wherever they stand. */
 const reservedWords = new Set(
   (
-    'accept add all and chain continue counter ct day delete dnat drop dup element fib flags flow flush forward fwd ' +
-    'goto hook hour icmp inet input insert interval ip ip6 jump last limit list log map mark masquerade meta minute ' +
-    'nat notrack or output policy postrouting prerouting priority quota queue redirect reject reset return route rule ' +
-    'ruleset sctp second set size snat socket state table tcp th timeout type typeof udp update vmap week'
+    'accept add all and arp bridge cgroup chain comment constant continue counter cpu create ct day define ' +
+    'delete describe device devices dnat drop dup dynamic element elements eq exists expires export fib flags ' +
+    'flow flowtable flush fwd ge goto gt handle hook hour icmp iif iifname import include index inet insert ' +
+    'interval ip ip6 ipsec jhash jump last le limit list log lt map mark masquerade meta meter minute missing ' +
+    'monitor ne netdev nftrace not notrack numgen oif oifname or osf pkttype policy priority queue quota random ' +
+    'redefine redirect reject rename replace reset return rt rule ruleset sctp secmark second set size snat ' +
+    'socket symhash synproxy table tcp th time timeout tproxy type typeof udp undefine update vlan vmap week xor'
   ).split(' '),
 )
 const wordPattern = /^[A-Za-z][A-Za-z0-9-]*$/

@@ -5,6 +5,7 @@ import {
   type Literal,
   type NatTarget,
   type Operand,
+  type RejectWith,
   type Selector,
   selectorKinds,
   type Statement,
@@ -17,43 +18,60 @@ export function renderRule(rule: Rule): string {
   return rule.map(renderStatement).join(' ')
 }
 
-type Renderers = { readonly [K in Statement['kind']]: (statement: Extract<Statement, { kind: K }>) => string }
-
-const renderers: Renderers = {
-  match: ({ left, operator, mask, right }) => {
-    const masked = mask === undefined ? '' : ` & ${hex(mask)}`
-    return `${renderExpression(left)}${masked} ${operator} ${renderOperand(right, left)}`
-  },
-  vmap: ({ key, map }) => `${renderExpression(key)} vmap @${checkedName(map)}`,
-  verdict: ({ verdict }) => renderVerdict(verdict),
-  reject: ({ with: answer }) => (answer === 'tcp reset' ? 'reject with tcp reset' : `reject with ${withType(answer)}`),
-  nat: ({ action, family, to }) => `${action} ${family} ${renderNatTarget(to)}`,
-  masquerade: ({ ports }) => (ports === undefined ? 'masquerade' : `masquerade ${ports}`),
-  counter: () => 'counter',
-  learn: ({ set, key, data }) => {
-    const value = data === undefined ? '' : ` : ${renderExpression(data)}`
-    return `update @${checkedName(set)} { ${renderExpression(key)}${value} }`
-  },
-  forget: ({ set, key }) => `delete @${checkedName(set)} { ${renderExpression(key)} }`,
-  log: ({ prefix, group }) =>
-    `log prefix ${quoted(prefix)}${group === undefined ? '' : ` group ${checkedNumber(group, 0xffff)}`}`,
-  limit: ({ rate, per, burst }) =>
-    `limit rate ${checkedNumber(rate, u32)}/${per}${burst === undefined ? '' : ` burst ${checkedNumber(burst, u32)} packets`}`,
-  mark: ({ target, value, keep }) =>
-    keep === undefined ? `${target} set ${hex(value)}` : `${target} set ${target} & ${hex(keep)} | ${hex(value)}`,
+function renderStatement(statement: Statement): string {
+  switch (statement.kind) {
+    case 'match': {
+      const { left, operator, mask, right } = statement
+      const masked = mask === undefined ? '' : ` & ${hex(mask)}`
+      // Flags without an operator: is one of them set? With `==`: exactly this one?
+      const relation = operator === '!=' || mask !== undefined ? ` ${operator}` : ''
+      return `${renderExpression(left)}${masked}${relation} ${renderOperand(right, left)}`
+    }
+    case 'vmap':
+      return `${renderExpression(statement.key)} vmap @${checkedName(statement.map)}`
+    case 'verdict':
+      return renderVerdict(statement.verdict)
+    case 'reject':
+      return `reject with ${rejectAnswers[statement.with]}`
+    case 'nat':
+      return `${statement.action} ${statement.family} ${renderNatTarget(statement.to)}`
+    case 'masquerade':
+      return statement.ports === undefined ? 'masquerade' : `masquerade ${statement.ports}`
+    case 'counter':
+      return 'counter'
+    case 'learn': {
+      const value = statement.data === undefined ? '' : ` : ${renderExpression(statement.data)}`
+      return `update @${checkedName(statement.set)} { ${renderExpression(statement.key)}${value} }`
+    }
+    case 'forget':
+      return `delete @${checkedName(statement.set)} { ${renderExpression(statement.key)} }`
+    case 'log':
+      return `log prefix ${quoted(statement.prefix)}${optional(' group', statement.group, 0xffff)}`
+    case 'limit':
+      return `limit rate ${checkedNumber(statement.rate, u32)}/${statement.per}${optional(' burst', statement.burst, u32, ' packets')}`
+    case 'mark': {
+      const { target, value, keep } = statement
+      return `${target} set ${keep === undefined ? '' : `${target} & ${hex(keep)} | `}${hex(value)}`
+    }
+  }
 }
 
-function renderStatement<K extends Statement['kind']>(statement: Extract<Statement, { kind: K }>): string {
-  const kind: K = statement.kind
-  const render: (statement: Extract<Statement, { kind: K }>) => string = renderers[kind]
-  return render(statement)
+// The word `type` is read by every version of nft; leaving it out is not.
+const rejectAnswers: Readonly<Record<RejectWith, string>> = {
+  'tcp reset': 'tcp reset',
+  'icmp port-unreachable': 'icmp type port-unreachable',
+  'icmp admin-prohibited': 'icmp type admin-prohibited',
+  'icmpv6 port-unreachable': 'icmpv6 type port-unreachable',
+  'icmpx port-unreachable': 'icmpx type port-unreachable',
+  'icmpx admin-prohibited': 'icmpx type admin-prohibited',
 }
 
 /** `goto NAME` with a name that is one. */
 export function renderVerdict(verdict: string): string {
   const [word = '', target, ...rest] = verdict.split(' ')
   const isJump = word === 'jump' || word === 'goto'
-  if (rest.length > 0 || isJump !== (target !== undefined)) throw new RangeError(`${JSON.stringify(verdict)} is no verdict`)
+  if (rest.length > 0 || isJump !== (target !== undefined))
+    throw new RangeError(`${JSON.stringify(verdict)} is no verdict`)
   return target === undefined ? checkedWord(word) : `${word} ${checkedName(target)}`
 }
 
@@ -102,10 +120,8 @@ function renderNatTarget(target: NatTarget): string {
   return `to ${address.includes(':') ? `[${address}]` : address}:${checkedNumber(target.port, 0xffff)}`
 }
 
-// `reject with icmp port-unreachable` is read by every version; older ones want the word `type` in between, and newer
-// ones take it too.
-function withType(answer: string): string {
-  return answer.replace(' ', ' type ')
+function optional(word: string, value: number | undefined, maximum: number, unit = ''): string {
+  return value === undefined ? '' : `${word} ${checkedNumber(value, maximum)}${unit}`
 }
 
 function hex(value: number): string {

@@ -1,4 +1,4 @@
-import type { Change, ElementChange } from './diff.ts'
+import type { Change, ElementChange } from './change.ts'
 import { type Datatype, packedBytes, unpackTexts } from './datatype.ts'
 import type { Element } from './elements.ts'
 import type { BaseChain, NftSet, Table } from './model.ts'
@@ -16,40 +16,45 @@ export function* renderChanges(table: TableName, changes: readonly Change[]): Ge
   for (const change of changes) yield* renderChange(table, change)
 }
 
-type Renderers = { readonly [K in Change['kind']]: (table: string, change: Extract<Change, { kind: K }>) => Iterable<string> }
-
-const renderers: Renderers = {
-  'set.add': (table, { name, set }) => [
-    `add ${set.data === undefined ? 'set' : 'map'} ${table} ${checkedName(name)} ${renderSetDeclaration(set)}\n`,
-  ],
-  'set.delete': (table, { name }) => [`delete set ${table} ${checkedName(name)}\n`],
-  'chain.add': (table, { name, base }) => [
-    `add chain ${table} ${checkedName(name)}${base === undefined ? '' : ` ${renderBase(base)}`}\n`,
-  ],
-  'chain.flush': (table, { name }) => [`flush chain ${table} ${checkedName(name)}\n`],
-  'chain.delete': (table, { name }) => [`delete chain ${table} ${checkedName(name)}\n`],
-  'rules.add': (table, { chain, rules }) =>
-    rules.map((rule) => `add rule ${table} ${checkedName(chain)} ${renderRule(rule)}\n`),
-  'elements.add': renderElements,
-  'elements.delete': renderElements,
-}
-
-function renderChange<K extends Change['kind']>(
-  { family, name }: TableName,
-  change: Extract<Change, { kind: K }>,
-): Iterable<string> {
-  const kind: K = change.kind
-  const render: (table: string, change: Extract<Change, { kind: K }>) => Iterable<string> = renderers[kind]
-  return render(`${family} ${checkedName(name)}`, change)
+function* renderChange({ family, name }: TableName, change: Change): Generator<string> {
+  const table = `${family} ${checkedName(name)}`
+  switch (change.kind) {
+    case 'set.add':
+      yield `add ${change.set.data === undefined ? 'set' : 'map'} ${table} ${checkedName(change.name)} ${renderSetDeclaration(change.set)}\n`
+      break
+    case 'set.delete':
+      yield `delete set ${table} ${checkedName(change.name)}\n`
+      break
+    case 'chain.add':
+      yield `add chain ${table} ${checkedName(change.name)}${change.base === undefined ? '' : ` ${renderBase(change.base)}`}\n`
+      break
+    case 'chain.flush':
+      yield `flush chain ${table} ${checkedName(change.name)}\n`
+      break
+    case 'chain.delete':
+      yield `delete chain ${table} ${checkedName(change.name)}\n`
+      break
+    case 'rules.add':
+      for (const rule of change.rules) yield `add rule ${table} ${checkedName(change.chain)} ${renderRule(rule)}\n`
+      break
+    case 'elements.add':
+    case 'elements.delete':
+      yield* renderElements(table, change)
+  }
 }
 
 // One element a line: nft's messages give the line, and quote it whole.
 function* renderElements(table: string, { kind, name, set, elements }: ElementChange): Generator<string> {
   const verb = kind === 'elements.add' ? 'add' : 'delete'
-  for (let start = 0; start < elements.length; start += elementsPerCommand) {
-    const lines = elements.slice(start, start + elementsPerCommand).map((element) => renderElement(set, element))
-    yield `${verb} element ${table} ${checkedName(name)} {\n${lines.join(',\n')}\n}\n`
+  const head = `${verb} element ${table} ${checkedName(name)} {\n`
+  let lines: string[] = []
+  for (const element of elements) {
+    lines.push(renderElement(set, element))
+    if (lines.length < elementsPerCommand) continue
+    yield `${head}${lines.join(',\n')}\n}\n`
+    lines = []
   }
+  if (lines.length > 0) yield `${head}${lines.join(',\n')}\n}\n`
 }
 
 export function renderElement(set: NftSet, [key, value]: Element): string {
@@ -105,7 +110,8 @@ function typicalExpression(type: Datatype, ports: NftSet['ports']): string {
     random: 'numgen random mod 65536',
   }
   const expression = expressions[type]
-  if (expression === undefined) throw new RangeError('a set with a random component and a port says whose ports they are')
+  if (expression === undefined)
+    throw new RangeError('a set with a random component and a port says whose ports they are')
   return expression
 }
 

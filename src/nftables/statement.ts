@@ -57,12 +57,14 @@ export type Expression =
   | { readonly kind: 'lookup'; readonly key: Expression; readonly map: string }
 
 export type Literal = string | number
-/** Several literals are an anonymous set; a range includes both ends; an address may be a block (10.0.0.0/8). */
+/**
+ * Several literals are an anonymous set; a range includes both ends; an address may be a block (10.0.0.0/8).
+ *
+ * Anonymous sets are for a few rules that every node has: the kernel walks all sets of the table to name and to find
+ * one. 19,000 of them took 82 s to load where the same rules with one literal each took 1.1 s.
+ */
 export type Operand =
-  | Literal
-  | readonly Literal[]
-  | { readonly set: string }
-  | { readonly from: Literal; readonly to: Literal }
+  Literal | readonly Literal[] | { readonly set: string } | { readonly from: Literal; readonly to: Literal }
 
 export type RejectWith =
   | 'tcp reset'
@@ -73,6 +75,7 @@ export type RejectWith =
   | 'icmpx admin-prohibited'
 
 export type Statement =
+  /** Of flags (`ct status`, `tcp flags`) `==` asks whether one of them is set. */
   | {
       readonly kind: 'match'
       readonly left: Expression

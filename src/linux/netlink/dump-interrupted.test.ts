@@ -64,6 +64,32 @@ const dump = (): readonly number[] => {
   return socket.dump(dumpRequest, (body) => body.readUInt8(0))
 }
 
+const gradualDump = async (): Promise<readonly number[]> => {
+  using socket = new NetlinkSocket()
+  return await socket.dumpGradually(dumpRequest, (body) => body.readUInt8(0))
+}
+
+describe('a gradual dump', () => {
+  test('that is interrupted is read to its end and repeated', async () => {
+    kernel.answers.push(answer([part(1, NLM_F_DUMP_INTR)], [part(2)], [done()]), answer([part(7)], [part(8), done()]))
+    expect(await gradualDump()).toEqual([7, 8])
+    expect(new Set(kernel.sent).size).toBe(2)
+    expect(kernel.pending).toEqual([])
+  })
+
+  test('interrupted ten times throws', async () => {
+    kernel.answers.push(...Array.from({ length: 10 }, () => answer([part(1), done(4)])))
+    await expect(gradualDump()).rejects.toThrow('was interrupted 10 times in a row')
+  })
+
+  test('that the kernel refuses leaves the socket usable', async () => {
+    kernel.answers.push(answer([done(16)]), answer([part(3), done()]))
+    using socket = new NetlinkSocket()
+    await expect(socket.dumpGradually(dumpRequest, (body) => body.readUInt8(0))).rejects.toThrow('EBUSY')
+    expect(socket.dump(dumpRequest, (body) => body.readUInt8(0))).toEqual([3])
+  })
+})
+
 describe('a dump', () => {
   test('that nothing interrupts is asked for once', () => {
     kernel.answers.push(answer([part(1), part(2)], [part(3)], [done()]))
@@ -121,5 +147,11 @@ describe('a dump', () => {
     expect(() => socket.dump(dumpRequest, failing)).toThrow('cannot be decoded')
     expect(kernel.pending).toEqual([])
     expect(socket.dump(dumpRequest, (body) => body.readUInt8(0))).toEqual([3])
+  })
+
+  test('keeps only what decodes to something', () => {
+    kernel.answers.push(answer([part(1), part(2)], [part(3), done()]))
+    using socket = new NetlinkSocket()
+    expect(socket.dump(dumpRequest, (body) => (body[0] === 2 ? undefined : body[0]))).toEqual([1, 3])
   })
 })

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { err, ok, type Result } from '../../base/result.ts'
 import { Fd } from '../fd.ts'
 import * as libc from '../libc.ts'
@@ -21,6 +22,8 @@ const receiveBytes = 64 * 1024
 /** The kernel answers within the system call; only a bug of ours waits this long. */
 const receiveTimeoutS = 10
 const dumpAttempts = 10
+/** How long a gradual dump keeps the event loop waiting. */
+const dumpSliceMs = 2
 /** Bounded by the default send buffer (208 KiB) and by the answers that fit the receive buffer when all are refused. */
 const batchRequests = 512
 const ENOENT = 2
@@ -30,7 +33,11 @@ const enabled = Buffer.from(Uint32Array.of(1).buffer)
 
 /** A descriptor for rtnetlink in the calling thread's namespace; it stays there wherever it is used from. */
 export function openRouteSocket(receiveBufferBytes: number): Fd {
-  const fd = new Fd(libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE))
+  return openSocket(NETLINK_ROUTE, receiveBufferBytes)
+}
+
+function openSocket(protocol: number, receiveBufferBytes: number): Fd {
+  const fd = new Fd(libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol))
   try {
     libc.setsockopt(fd.number, SOL_SOCKET, SO_RCVBUFFORCE, Buffer.from(Uint32Array.of(receiveBufferBytes).buffer))
     libc.setsockopt(fd.number, SOL_NETLINK, NETLINK_EXT_ACK, enabled)
@@ -44,7 +51,7 @@ export function openRouteSocket(receiveBufferBytes: number): Fd {
 }
 
 /**
- * Requests and dumps over rtnetlink(7), synchronously: a batch is one send and usually one receive for each 512 requests.
+ * Requests and dumps over netlink(7), synchronously: a batch is one send and usually one receive for each 512 requests.
  */
 export class NetlinkSocket implements Disposable {
   readonly #fd: Fd
@@ -52,15 +59,16 @@ export class NetlinkSocket implements Disposable {
   /** Requests that block on another thread, by sequence number, with the answer if another call came across it. */
   readonly #blocking = new Map<number, NetlinkMessage | undefined>()
   #sequence = 1
+  #isDumping = false
   #isDisposed = false
 
   /**
    * Opens in the calling thread's namespace: call it within `withNetns` for another one. A socket that never dumps
-   * can do with a smaller buffer.
+   * can do with a smaller buffer. `protocol` is a number of linux/netlink.h; without it, rtnetlink(7).
    */
-  constructor(bufferBytes = receiveBytes) {
+  constructor(bufferBytes = receiveBytes, protocol = NETLINK_ROUTE) {
     this.#buffer = Buffer.allocUnsafe(bufferBytes)
-    this.#fd = openRouteSocket(1024 * 1024)
+    this.#fd = openSocket(protocol, 1024 * 1024)
     const timeout = Buffer.alloc(16)
     timeout.writeBigInt64LE(BigInt(receiveTimeoutS), 0)
     libc.setsockopt(this.#fd.number, SOL_SOCKET, SO_RCVTIMEO, timeout)
@@ -100,15 +108,28 @@ export class NetlinkSocket implements Disposable {
   }
 
   /**
-   * All objects of a dump. One that changed meanwhile (NLM_F_DUMP_INTR) is repeated: it may lack objects.
+   * All objects of a dump for which `decode` gives one: the others are dropped as they come. One that changed meanwhile
+   * (NLM_F_DUMP_INTR) is repeated, `decode` and all: it may lack objects.
    * Throws NetlinkError when the kernel refuses the filter, such as ENODEV for an interface that is gone.
    */
   dump<T>(request: NetlinkRequest, decode: (body: Buffer) => T | undefined): readonly T[] {
     for (let attempt = 0; attempt < dumpAttempts; attempt++) {
-      const bodies = this.#dumpOnce(request)
-      if (bodies !== undefined) return bodies.map(decode).filter((object) => object !== undefined)
+      const pass = this.#dumpPass(request, decode)
+      let step = pass.next()
+      while (step.done !== true) step = pass.next()
+      if (step.value !== undefined) return step.value
     }
-    throw new Error(`a netlink dump (type ${request.type}) was interrupted ${dumpAttempts} times in a row`)
+    throw interruptedTooOften(request)
+  }
+
+  /** As `dump`, letting other work in between when there is much to read. The socket does nothing else meanwhile. */
+  async dumpGradually<T>(request: NetlinkRequest, decode: (body: Buffer) => T | undefined): Promise<readonly T[]> {
+    for (let attempt = 0; attempt < dumpAttempts; attempt++) {
+      const pass = this.#dumpPass(request, decode)
+      const objects = await this.#inSlices(pass)
+      if (objects !== undefined) return objects
+    }
+    throw interruptedTooOften(request)
   }
 
   /** One object, or the kernel's refusal (ENODEV and the like). */
@@ -136,6 +157,7 @@ export class NetlinkSocket implements Disposable {
 
   #openFd(): number {
     if (this.#isDisposed) throw new Error('this netlink socket is closed')
+    if (this.#isDumping) throw new Error('a dump is under way on this netlink socket')
     return this.#fd.number
   }
 
@@ -163,11 +185,32 @@ export class NetlinkSocket implements Disposable {
     }
   }
 
-  /** Undefined: interrupted. Decoding comes after: a dump that is not read to its end blocks the next one (EBUSY). */
-  #dumpOnce(request: NetlinkRequest): readonly Buffer[] | undefined {
+  async #inSlices<T>(steps: Generator<undefined, T>): Promise<T> {
+    let step = steps.next()
+    this.#isDumping = true
+    try {
+      for (let start = performance.now(); step.done !== true; step = steps.next()) {
+        if (performance.now() - start < dumpSliceMs) continue
+        await setImmediate()
+        start = performance.now()
+      }
+      return step.value
+    } finally {
+      this.#isDumping = false
+    }
+  }
+
+  /**
+   * One attempt, a step for each datagram. Undefined: interrupted. When decoding fails it reads on: a dump that is not
+   * read to its end blocks the next one (EBUSY).
+   */
+  *#dumpPass<T>(
+    request: NetlinkRequest,
+    decode: (body: Buffer) => T | undefined,
+  ): Generator<undefined, readonly T[] | undefined> {
     const sequence = this.#take(1)
     this.#send([request], sequence, 0)
-    const bodies: Buffer[] = []
+    const objects = new DecodedObjects(decode)
     let interrupted = false
     for (;;) {
       for (const message of this.#receive(sequence, 1)) {
@@ -178,10 +221,11 @@ export class NetlinkSocket implements Disposable {
           // The kernel makes a table with its first route and refuses to dump one that it has not (inet_dump_fib).
           if (errno === ENOENT && request.type === RTM_GETROUTE) return []
           if (errno !== 0) throw new NetlinkError(errno, 0, extendedAck)
-          return interrupted ? undefined : bodies
+          return interrupted ? undefined : objects.take()
         }
-        bodies.push(message.body)
+        objects.add(message.body)
       }
+      yield
     }
   }
 
@@ -198,4 +242,34 @@ export class NetlinkSocket implements Disposable {
     }
     return answers
   }
+}
+
+/** Objects as they are decoded, or the first failure to. */
+class DecodedObjects<T> {
+  readonly #decode: (body: Buffer) => T | undefined
+  readonly #objects: T[] = []
+  #failure: { readonly error: unknown } | undefined
+
+  constructor(decode: (body: Buffer) => T | undefined) {
+    this.#decode = decode
+  }
+
+  add(body: Buffer): void {
+    if (this.#failure !== undefined) return
+    try {
+      const object = this.#decode(body)
+      if (object !== undefined) this.#objects.push(object)
+    } catch (error) {
+      this.#failure = { error }
+    }
+  }
+
+  take(): readonly T[] {
+    if (this.#failure !== undefined) throw this.#failure.error
+    return this.#objects
+  }
+}
+
+function interruptedTooOften({ type }: NetlinkRequest): Error {
+  return new Error(`a netlink dump (type ${type}) was interrupted ${dumpAttempts} times in a row`)
 }

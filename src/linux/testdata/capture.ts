@@ -12,17 +12,12 @@ import { encodeRequests, type NetlinkRequest } from '../netlink/wire.ts'
 import { netnsDirectory, openNetns, withNetns } from '../netns.ts'
 import { answers, ourRequests, preparation } from './answer-commands.ts'
 import { requests } from './request-commands.ts'
+import { type Exchange, traceNetlink } from './strace.ts'
 
 /** Stand for namespaces in the commands: what is written does not change with their names. */
 interface Namespaces {
   readonly NODE: string
   readonly POD: string
-}
-
-interface Exchange {
-  readonly sent: string
-  /** One hex string a datagram. */
-  readonly received: readonly string[]
 }
 
 function inNamespaces<T>(work: (names: Namespaces) => T): T {
@@ -44,28 +39,9 @@ function words(command: string, { NODE, POD }: Namespaces): readonly string[] {
   return command.replaceAll('NODE', NODE).replaceAll('POD', POD).split(' ')
 }
 
-/** The netlink conversation of a command: -e write and -e read make strace dump all data in full. */
-function exchangesOf(command: string, names: Namespaces): readonly Exchange[] {
-  const strace = ['strace', '-e', 'trace=sendmsg,sendto,recvmsg', '-e', 'write=all', '-e', 'read=all', '-s', '0']
-  const { stderr } = spawnSync('ip', ['netns', 'exec', names.NODE, ...strace, ...words(command, names)], {
-    encoding: 'utf8',
-  })
-  const exchanges: { descriptor: string | undefined; sent: string; received: string[] }[] = []
-  for (const block of stderr.split(/^(?=send|recv)/m)) {
-    // "| 00010  12 34 …  text |": the offset, up to sixteen bytes, the same as text.
-    const hex = [...block.matchAll(/^ \| [0-9a-f]+ {2}([0-9a-f ]{48})/gm)].map(([, bytes = '']) => bytes).join('')
-    const bytes = hex.replaceAll(' ', '')
-    // In the middle of a dump iproute2 asks for the names of interfaces, on another socket.
-    const [, descriptor] = /^\w+\((\d+)/.exec(block) ?? []
-    if (block.startsWith('send')) exchanges.push({ descriptor, sent: bytes, received: [] })
-    else if (bytes !== '') exchanges.findLast((exchange) => exchange.descriptor === descriptor)?.received.push(bytes)
-  }
-  return exchanges
-}
-
 /** The last exchange whose request is of the type: iproute2 asks for interface indexes first. */
 function exchangeOf(command: string, messageType: number, names: Namespaces): Exchange {
-  const exchanges = exchangesOf(command, names)
+  const { exchanges } = traceNetlink(names.NODE, words(command, names))
   const found = exchanges.findLast(({ sent }) => Buffer.from(sent, 'hex').readUInt16LE(4) === messageType)
   if (found === undefined) throw new Error(`"${command}" sent no message of type ${messageType}`)
   return found
