@@ -16,6 +16,7 @@ import { uniquePart } from '../oci/ocid.ts'
 import { AttachmentLister } from './attachment-lister.ts'
 import { CloudLookups } from './cloud-lookups.ts'
 import type { ControllerConfig } from './config.ts'
+import { InstanceFinder } from './instance-finder.ts'
 import { RefusalMemory } from './known-limits.ts'
 import { instanceOf, podsByNode } from './node-demand.ts'
 import { type NodeTotals, totalsOf } from './node-totals.ts'
@@ -131,6 +132,7 @@ export class Controller {
     const { cluster, defaults, resyncMs, shrinkDelayMs, releasePatienceMs, attachPollMs } = config
     const pause = (durationMs: number, signal: AbortSignal): Promise<void> => sleep(clock, durationMs, signal)
     const lookups = new CloudLookups(services, clock)
+    const instances = new InstanceFinder(services, pause)
     const attachments = new AttachmentLister(services, pause)
     const refusals = new RefusalMemory(clock, config.refusalMs)
     const gates = new SubnetGates(services, pause)
@@ -146,7 +148,7 @@ export class Controller {
       npns: this.#npns.cache,
       nodes: this.#nodes.cache,
       pods: this.#pods.cache,
-      observer: { cluster, services, lookups, attachments, clock, resyncMs },
+      observer: { cluster, services, lookups, instances, attachments, clock, resyncMs },
       applier: new StepApplier({ cluster, services, lookups, gates, spaces, refusals }),
       refusals,
       graceMs: config.orphans.graceMs,

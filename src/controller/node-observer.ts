@@ -6,6 +6,7 @@ import type { InstanceOcid, VnicAttachmentOcid, VnicOcid } from '../oci/ocid.ts'
 import { vnicLimit } from '../oci/vnic-limit.ts'
 import type { AttachmentLister } from './attachment-lister.ts'
 import type { CloudLookups } from './cloud-lookups.ts'
+import type { InstanceFinder } from './instance-finder.ts'
 import type { NodeObservation, ObservedVnic } from './observation.ts'
 import { isNamedByUs, isOurs } from './ownership.ts'
 
@@ -13,6 +14,7 @@ export interface ObserverOptions {
   readonly cluster: string
   readonly services: CoreServices
   readonly lookups: CloudLookups
+  readonly instances: Pick<InstanceFinder, 'find'>
   readonly attachments: AttachmentLister
   readonly clock: Clock
   /** How old the instance and its VNICs may be before they are asked for again. */
@@ -55,7 +57,7 @@ export class NodeObserver {
 
   /** Only the instance; the next `observe` needs not ask for it again. */
   async instance(signal: AbortSignal): OciResult<Instance> {
-    const instance = await this.#options.services.getInstance(this.#instanceId, signal)
+    const instance = await this.#options.instances.find(this.#instanceId, signal)
     this.#instance = instance.ok && instance.value.lifecycleState === 'RUNNING' ? instance.value : undefined
     return instance
   }
@@ -82,10 +84,10 @@ export class NodeObserver {
     previous: NodeObservation | undefined,
     signal: AbortSignal,
   ): Promise<Result<NodeObservation, ObservationFailure>> {
-    const { services, attachments: lister } = this.#options
+    const { instances, attachments: lister } = this.#options
     const running = previous?.instance.lifecycleState === 'RUNNING' ? previous.instance : this.#instance
     this.#instance = undefined
-    const instance = await during('GetInstance', known(running) ?? services.getInstance(this.#instanceId, signal))
+    const instance = await during('GetInstance', known(running) ?? instances.find(this.#instanceId, signal))
     if (!instance.ok) return instance
     const limit = await this.#limit(instance.value, signal)
     if (!limit.ok) return limit

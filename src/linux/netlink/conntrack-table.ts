@@ -6,6 +6,7 @@ import {
   decodeConntrack,
   deleteConntrack,
   dumpConntrack,
+  passesFilter,
 } from './conntrack.ts'
 import {
   type ConntrackCount,
@@ -40,8 +41,7 @@ export class ConntrackTable implements Disposable {
   ): Promise<readonly ConntrackEntry[]> {
     return this.#socket.dumpGradually(dumpConntrack(filter), (body) => {
       const entry = decodeConntrack(body)
-      // Kernels pass over parts of a filter that they do not know (CTA_FILTER before 5.8, CTA_ZONE before 6.8).
-      return entry !== undefined && passes(entry, filter) && isWanted(entry) ? entry : undefined
+      return entry !== undefined && passesFilter(entry, filter) && isWanted(entry) ? entry : undefined
     })
   }
 
@@ -70,13 +70,4 @@ export class ConntrackTable implements Disposable {
   [Symbol.dispose](): void {
     this.#socket[Symbol.dispose]()
   }
-}
-
-function passes(entry: ConntrackEntry, { family, protocolNumber, mark, zone }: ConntrackFilter): boolean {
-  return (
-    (family === undefined || entry.family === family) &&
-    (protocolNumber === undefined || entry.protocolNumber === protocolNumber) &&
-    (mark === undefined || (entry.mark & mark.mask) >>> 0 === mark.value) &&
-    (zone === undefined || entry.zone === zone)
-  )
 }

@@ -2,7 +2,14 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Ipv4 } from '../../base/ip.ts'
-import { type ConntrackEntry, decodeConntrack, deleteConntrack, dumpConntrack } from './conntrack.ts'
+import {
+  type ConntrackEntry,
+  type ConntrackFilter,
+  decodeConntrack,
+  deleteConntrack,
+  dumpConntrack,
+  passesFilter,
+} from './conntrack.ts'
 import { asPrinted, type CapturedConversation, conntrackConversations, parsePrinted } from './conntrack-line.fixture.ts'
 import {
   decodeConntrackCount,
@@ -111,6 +118,32 @@ describe('our request is conntrack’s to the byte', () => {
 
 test('a protocol without a family is a mistake: the kernel wants both', () => {
   expect(() => dumpConntrack({ protocolNumber: 17 })).toThrow('needs a family')
+})
+
+describe('a filter that the kernel passed over lets through', () => {
+  test.each<[string, ConntrackFilter, readonly string[]]>([
+    ['everything without conditions', {}, ['udp', 'udp', 'tcp', 'sctp', 'icmp', 'other', 'udp6', 'icmp6']],
+    ['a family', { family: 6 }, ['udp6', 'icmp6']],
+    ['a protocol of a family', { family: 4, protocolNumber: 17 }, ['udp', 'udp']],
+    ['a zone', { zone: 5 }, ['udp']],
+    ['no zone', { family: 4, protocolNumber: 17, zone: 0 }, ['udp']],
+    ['a mark', { mark: { value: 7, mask: 0xff } }, ['udp']],
+    ['no mark', { family: 4, protocolNumber: 17, mark: { value: 0, mask: 0xff } }, ['udp']],
+  ])('%s', (_, filter, names) => {
+    const all = lists.slice(0, 2).flatMap(entries)
+    const passed = all.filter((entry) => passesFilter(entry, filter))
+    expect(passed.map(({ protocol, family }) => `${protocol}${family === 6 ? '6' : ''}`).sort()).toEqual(
+      [...names].sort(),
+    )
+  })
+
+  test('a mark with the highest bit', () => {
+    const [entry] = lists.flatMap(entries)
+    if (entry === undefined) throw new Error('nothing was captured')
+    expect(passesFilter({ ...entry, mark: 0xffff_ff07 }, { mark: { value: 0xff00_0000, mask: 0xff00_0000 } })).toBe(
+      true,
+    )
+  })
 })
 
 test('a zone of one direction only goes back as it came', () => {

@@ -134,6 +134,16 @@ export function decodeConntrack(body: Buffer): ConntrackEntry | undefined {
   }
 }
 
+/** Kernels pass over what they do not know of a filter (CTA_FILTER before 5.8, CTA_ZONE before 6.8): ask again. */
+export function passesFilter(entry: ConntrackEntry, { family, protocolNumber, mark, zone }: ConntrackFilter): boolean {
+  return (
+    (family === undefined || entry.family === family) &&
+    (protocolNumber === undefined || entry.protocolNumber === protocolNumber) &&
+    (mark === undefined || (entry.mark & mark.mask) >>> 0 === mark.value) &&
+    (zone === undefined || entry.zone === zone)
+  )
+}
+
 function decodeStatus(bits: number): ConntrackStatus {
   return {
     hasSeenReply: (bits & IPS_SEEN_REPLY) !== 0,
