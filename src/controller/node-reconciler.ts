@@ -1,4 +1,3 @@
-import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
 import { formatFieldErrors } from '../base/schema.ts'
 import type { ApiClient } from '../kube/api-client.ts'
@@ -7,39 +6,30 @@ import type { EventFacts } from '../kube/event-correlator.ts'
 import type { NativePodNetwork } from '../kube/native-pod-network.ts'
 import { noStatus } from '../kube/native-pod-network-status.ts'
 import type { KubeNode } from '../kube/node.ts'
-import type { Pod } from '../kube/pod.ts'
 import { nativePodNetworks } from '../kube/resources.ts'
 import type { WorkOutcome } from '../kube/work-queue.ts'
 import type { Instance } from '../oci/core-services.ts'
 import type { InstanceOcid } from '../oci/ocid.ts'
 import { adviseOnObservation, adviseOnStep, type Advice } from './failure-advice.ts'
-import type { RefusalMemory } from './known-limits.ts'
-import { demandOf, instanceOf } from './node-demand.ts'
+import { instanceOf } from './node-demand.ts'
 import { eventsOf, statusEdited } from './node-events.ts'
 import { NodeObserver, type ObserverOptions } from './node-observer.ts'
-import { type Demand, type NodePlan, planNode, type PlanInput } from './node-plan.ts'
 import { describeOutcome, instanceNotRunning, type Outcome } from './node-status.ts'
-import { makeNodeWish, type NodeDefaults, type NodeWish } from './node-wish.ts'
+import { makeNodeWish, type NodeDefaults } from './node-wish.ts'
 import type { NpnLifecycle } from './npn-lifecycle.ts'
 import { addressCount, type NodeObservation } from './observation.ts'
 import type { StatusWriter, Written } from './status-writer.ts'
 import { NodeState } from './node-state.ts'
 import type { StepApplier } from './step-applier.ts'
+import { type NodeTask, planTurn, restAfter, type TurnOptions } from './turn-plan.ts'
 
-export interface ReconcilerOptions {
+export interface ReconcilerOptions extends TurnOptions {
   readonly defaults: NodeDefaults
-  readonly resyncMs: number
-  readonly shrinkDelayMs: number
   readonly releasePatienceMs: number
-  readonly attachPollMs: number
-  /** What stands in the way may go any time, and only some of it tells. */
-  readonly refusalMs: number
   readonly npns: ObjectCache<NativePodNetwork>
   readonly nodes: ObjectCache<KubeNode>
-  readonly pods: ObjectCache<Pod>
   readonly observer: ObserverOptions
   readonly applier: StepApplier
-  readonly refusals: RefusalMemory
   readonly client: Pick<ApiClient, 'get'>
   readonly writer: StatusWriter
   readonly lifecycle: NpnLifecycle
@@ -48,29 +38,11 @@ export interface ReconcilerOptions {
   /** Where orphans are looked for. */
   readonly noticeCompartment: (id: Instance['compartmentId']) => void
   readonly record: (facts: EventFacts) => void
-  readonly clock: Clock
-  readonly random: () => number
   readonly logger: Logger
 }
 
 /** Index of nodes by the name that their resource has. */
 export const nodesByNpn = 'npn'
-
-/** One turn of one node. */
-interface NodeTask {
-  readonly node: KubeNode | undefined
-  readonly wish: NodeWish
-  readonly state: NodeState
-  /** What somebody else did to the status. */
-  readonly edit: string | undefined
-}
-
-interface Planned {
-  readonly plan: NodePlan
-  readonly demand: Demand
-  /** When the plan will be another one although nothing happens. */
-  readonly lookAgainMs: number | undefined
-}
 
 /** Steps come in rounds; a node that needs more of them gets its next turn after the others. */
 const roundsATurn = 16
@@ -162,7 +134,7 @@ export class NodeReconciler {
     let failure = failed
     let conflicts = 0
     for (let round = 1; ; round++) {
-      const { plan } = this.#plan(npn, task, observed)
+      const { plan } = planTurn(npn, task, observed, this.#options)
       const doable = failure === undefined ? plan.steps.filter(({ kind }) => kind !== 'awaitAttachment') : []
       if (doable.length > 0 && round <= roundsATurn) {
         const [worst] = await applier.apply(doable, observed, state, signal)
@@ -172,7 +144,7 @@ export class NodeReconciler {
         else observed = seen.value
       }
       // Planned again for the status: what was done just now is part of it.
-      const after = this.#plan(npn, task, observed)
+      const after = planTurn(npn, task, observed, this.#options)
       const reached = { wish, observed, plan: after.plan, used: after.demand.used }
       const outcome: Outcome = { kind: 'planned', ...reached, ...(failure && { failure }), ...(edit && { edit }) }
       const written = await this.#write(npn, state, outcome, signal)
@@ -186,46 +158,8 @@ export class NodeReconciler {
       }
       if (written.kind === 'failed' || failure !== undefined) return { kind: 'retry' }
       if (written.kind === 'written') npn = written.object
-      if (doable.length === 0 || round > roundsATurn) return this.#rest(after, doable.length > 0)
+      if (doable.length === 0 || round > roundsATurn) return restAfter(after, doable.length > 0, this.#options)
     }
-  }
-
-  #plan(npn: NativePodNetwork, { node, wish, state }: NodeTask, observed: NodeObservation): Planned {
-    const { pods, refusals, shrinkDelayMs, clock } = this.#options
-    const status = npn.status.ok ? npn.status.value : noStatus
-    const releases = status.elastic?.releases ?? []
-    const nowMs = clock.monotonicMs()
-    const demand = demandOf(node, status, pods)
-    const input: PlanInput = {
-      wish,
-      observed,
-      demand,
-      releases,
-      reluctant: state.patience.reluctant(observed.vnics, releases, nowMs),
-      mayMark: false,
-      limits: refusals.limitsFor(wish.instanceId),
-    }
-    const holding = planNode(input)
-    const shrinking = planNode({ ...input, mayMark: true })
-    if (shrinking.releases.length <= holding.releases.length) {
-      state.excessSinceMs = undefined
-      return { plan: holding, demand, lookAgainMs: state.patience.nextMs(nowMs) }
-    }
-    state.excessSinceMs ??= nowMs
-    const remainingMs = state.excessSinceMs + shrinkDelayMs - nowMs
-    return remainingMs > 0
-      ? { plan: holding, demand, lookAgainMs: remainingMs }
-      : { plan: shrinking, demand, lookAgainMs: state.patience.nextMs(nowMs) }
-  }
-
-  #rest({ plan, lookAgainMs }: Planned, hasMoreToDo: boolean): WorkOutcome {
-    const { attachPollMs, resyncMs, refusalMs, random } = this.#options
-    if (hasMoreToDo) return { kind: 'after', delayMs: 0 }
-    if (plan.steps.some(({ kind }) => kind === 'awaitAttachment')) return { kind: 'after', delayMs: attachPollMs }
-    // Spread over time: nodes that were launched together do not come back together.
-    const jitter = 1 + 0.4 * random()
-    const recheckMs = plan.obstacle === undefined ? resyncMs : Math.min(resyncMs, refusalMs)
-    return { kind: 'after', delayMs: Math.min(recheckMs * jitter, lookAgainMs ?? Infinity) }
   }
 
   // The resource has to change first, and that is noticed.
