@@ -101,7 +101,9 @@ test(
       if (!isFirst) return client
       isFirst = false
       return {
-        ...client,
+        listPage: client.listPage.bind(client),
+        replace: client.replace.bind(client),
+        replaceStatus: client.replaceStatus.bind(client),
         list: client.list.bind(client),
         watch: client.watch.bind(client),
         get: client.get.bind(client),
@@ -118,7 +120,7 @@ test(
           }
           return client.patchStatus(resource, id, patch, signal)
         },
-      } as ApiClient
+      }
     }
     await using cloud = await ControlledCloud.start({
       elastic: { preferBlocks: false, minimumAddresses: 2, warmAddresses: 2 },
