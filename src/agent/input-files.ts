@@ -19,6 +19,11 @@ function readYaml(path: string): Result<unknown, string> {
     const raw: unknown = parse(readFileSync(path, 'utf8'))
     return ok(raw)
   } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
+      return err(
+        `${path} does not exist: write it (docs/configuration.md has every field), or name another file by its flag`,
+      )
+    }
     return err(`${path}: ${error instanceof Error ? error.message : String(error)}`)
   }
 }

@@ -37,7 +37,7 @@ interface ControllerFlags {
 export function controllerCommand(): Command {
   return new Command('controller')
     .description('attach VNICs and assign addresses through the OCI API, and publish them as NativePodNetworks')
-    .option('--config <file>', 'configuration (docs/configuration.md)', '/etc/vcn-cni/controller.yaml')
+    .option('--config <file>', 'configuration (docs/kubernetes.md)', '/etc/vcn-cni/controller.yaml')
     .option('--kubeconfig <file>', 'the cluster’s; without it, the service account of the pod this runs in')
     .option('--identity <name>', 'name among several controllers of the cluster', hostname())
     .action(runController)

@@ -55,7 +55,7 @@ export const cniErrorKinds = {
     code: 11,
     meaning: 'The request cannot be served now: the agent is down or starting, or no address is free.',
     remedy:
-      'The runtime retries by itself. If it lasts, check that the agent runs on the node and that its VNICs have free addresses.',
+      'The runtime retries by itself. If it lasts, check by `vcnctl status` that the agent runs on the node and that its VNICs have free addresses; in Kubernetes, `kubectl describe npn` tells why a node gets no more.',
   },
   NOT_AVAILABLE: {
     code: 50,

@@ -71,7 +71,7 @@ export function describeAllocationError(error: AllocationError): string {
   switch (error.kind) {
     case 'pool-empty':
       if (error.vnics.length === 0) return 'this node has no VNIC with addresses for pods'
-      return `no free address on this node: ${error.vnics.map(describeUsage).join('; ')}`
+      return `no free address on this node: ${describeUsages(error.vnics)}`
     case 'not-on-node':
       return `requested address ${error.address} is on no VNIC of this node`
     case 'in-use':
@@ -88,6 +88,12 @@ const reservedBecause: Record<ReservedReason, string> = {
   router: "it is the subnet's router",
   quarantined: 'a live interface that the journal does not know has it',
   releasing: 'it is on its way back to the subnet',
+}
+
+// The primary VNIC has none for pods, as a rule, and is no part of the story.
+function describeUsages(vnics: readonly VnicUsage[]): string {
+  const telling = vnics.filter(({ total }) => total > 0)
+  return telling.length === 0 ? 'its VNICs have no addresses for pods yet' : telling.map(describeUsage).join('; ')
 }
 
 function describeUsage({ vnicId, total, held, cooling, quarantined }: VnicUsage): string {

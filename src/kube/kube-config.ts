@@ -18,6 +18,9 @@ export type KubeConfigSource =
  */
 export function loadKubeConfig(source: KubeConfigSource): Result<KubeConfigAccess, string> {
   const config = new KubeConfigAccess()
+  if (source.kind === 'inCluster' && process.env['KUBERNETES_SERVICE_HOST'] === undefined) {
+    return err('not in a pod (KUBERNETES_SERVICE_HOST is not set): name a kubeconfig, as with --kubeconfig FILE')
+  }
   try {
     if (source.kind === 'inCluster') config.loadFromCluster()
     else config.loadFromFile(source.path)

@@ -56,6 +56,9 @@ test('kubectl get shows state, reason, node and age, and more when asked for', (
   expect(columns.filter(({ priority }) => priority === 0).map(({ name }) => name)).toEqual([
     'State',
     'Reason',
+    'Used',
+    'Assigned',
+    'Wanted',
     'Node',
     'Age',
   ])

@@ -1,0 +1,100 @@
+import { type Cidr, cidrContains, cidrSize, type Ipv4Cidr } from '../base/cidr.ts'
+import { type Ip, type Ipv4, ipv4FromNumber, ipv4ToNumber, isIpv4 } from '../base/ip.ts'
+import { type Packed, packerOf, packRange } from '../nftables/datatype.ts'
+import type { ElementValue, Verdict } from '../nftables/elements.ts'
+import {
+  admittedName,
+  balancerName,
+  guardedName,
+  l4Of,
+  masqueradeChains,
+  masqueradeNames,
+  refuseChain,
+  scopeOf,
+  stickyBalancerName,
+  stickyName,
+} from './rule-names.ts'
+import type { Endpoint, Frontend, Target } from './service-table.ts'
+
+export type SetElement = readonly [set: string, key: Packed, value: ElementValue]
+
+const packFrontend = packerOf(['ipv4_addr', 'inet_proto', 'inet_service'])
+const packNodePort = packerOf(['inet_proto', 'inet_service'])
+const packSlot = packerOf(['ipv4_addr', 'inet_service', 'random'])
+const packNodeSlot = packerOf(['inet_service', 'random'])
+const packPair = packerOf(['ipv4_addr', 'ipv4_addr'])
+const packPlace = packerOf(['ipv4_addr', 'inet_service'])
+const packPort = packerOf(['inet_service'])
+const admittedTypes = ['ipv4_addr', 'inet_proto', 'inet_service', 'ipv4_addr'] as const
+
+/** All elements that a frontend has, but those of its endpoints. */
+export function frontendElements(frontend: Frontend): readonly SetElement[] {
+  const { at, inside, outside, masquerade, affinityTimeoutSeconds, port, sources } = frontend
+  const protocol = l4Of[frontend.protocol]
+  const key = at.kind === 'node' ? packNodePort(protocol, port) : packFrontend(ipv4(at.address), protocol, port)
+  const elements: SetElement[] = [[scopeOf(frontend, 'inside'), key, verdictOf(frontend, 'inside')]]
+  if (outside !== inside) elements.push([scopeOf(frontend, 'outside'), key, verdictOf(frontend, 'outside')])
+  if (inside.kind === 'forward' || outside.kind === 'forward') {
+    elements.push([masqueradeNames[at.kind], key, `goto ${masqueradeChains[masquerade]}`])
+    if (affinityTimeoutSeconds !== undefined) {
+      const sticky = at.kind === 'node' ? packPort(port) : packPlace(ipv4(at.address), port)
+      elements.push([stickyName(at.kind, protocol, affinityTimeoutSeconds), sticky, ''])
+    }
+  }
+  if (sources === undefined || at.kind === 'node') return elements
+  elements.push([guardedName, key, ''])
+  for (const block of withoutNested(sources)) {
+    const place = [ipv4(at.address), protocol, port] as const
+    const last = ipv4FromNumber(ipv4ToNumber(block.address) + cidrSize(block) - 1)
+    elements.push([admittedName, packRange(admittedTypes, [...place, block.address], [...place, last]), ''])
+  }
+  return elements
+}
+
+/** The endpoint with this number of a frontend. */
+export function slotKey({ at, port }: Frontend, index: number): Packed {
+  return at.kind === 'node' ? packNodeSlot(port, index) : packSlot(ipv4(at.address), port, index)
+}
+
+export function packEndpoint({ address, port }: Endpoint): Packed {
+  return packPlaceOf(address, port)
+}
+
+/** What clients send to, as it stands in the keys of learned choices. */
+export function packPlaceOf(address: Ip, port: number): Packed {
+  return packPlace(ipv4(address), port)
+}
+
+export function hairpinKey(address: Ip): Packed {
+  return packPair(ipv4(address), ipv4(address))
+}
+
+function verdictOf(frontend: Frontend, side: 'inside' | 'outside'): Verdict {
+  const target = frontend[side]
+  if (target.kind === 'drop') return 'drop'
+  if (target.kind === 'reject') return `goto ${refuseChain}`
+  return `goto ${chainFor(frontend, side, target)}`
+}
+
+function chainFor(frontend: Frontend, side: 'inside' | 'outside', target: Target & { kind: 'forward' }): string {
+  const { protocol, affinityTimeoutSeconds } = frontend
+  const where = [scopeOf(frontend, side), l4Of[protocol], target.endpoints.length] as const
+  return affinityTimeoutSeconds === undefined
+    ? balancerName(...where)
+    : stickyBalancerName(...where, affinityTimeoutSeconds)
+}
+
+/** The kernel takes no overlapping ranges; blocks overlap only when one is in the other. */
+function withoutNested(blocks: readonly Cidr[]): readonly Ipv4Cidr[] {
+  const kept: Ipv4Cidr[] = []
+  for (const { address, prefixLength } of blocks.toSorted((a, b) => a.prefixLength - b.prefixLength)) {
+    const first = ipv4(address)
+    if (!kept.some((block) => cidrContains(block, first))) kept.push({ address: first, prefixLength })
+  }
+  return kept
+}
+
+export function ipv4(address: Ip): Ipv4 {
+  if (isIpv4(address)) return address
+  throw new Error(`${address} in a table of IPv4 services`)
+}

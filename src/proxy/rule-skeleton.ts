@@ -1,0 +1,187 @@
+import { noElements } from '../nftables/elements.ts'
+import type { BaseChain, Chain, NftSet, Rule } from '../nftables/model.ts'
+import {
+  concat,
+  differs,
+  dispatch,
+  dnatTo,
+  equals,
+  type Expression,
+  isIn,
+  isNotIn,
+  isProtocol,
+  lookup,
+  random,
+  type Statement,
+  verdict,
+} from '../nftables/statement.ts'
+import {
+  admittedName,
+  affinityName,
+  balancerName,
+  endpointsName,
+  guardedName,
+  hairpinName,
+  isNodeScope,
+  type L4,
+  l4Protocols,
+  learnChain,
+  masqueradeChains,
+  masqueradeNames,
+  nodeAddressesName,
+  refuseChain,
+  scopes,
+  type Scope,
+  stickyName,
+} from './rule-names.ts'
+
+const frontendKey: Expression = concat('ip daddr', 'meta l4proto', 'th dport')
+const nodePortKey: Expression = concat('meta l4proto', 'th dport')
+const masquerade: Statement = { kind: 'masquerade', ports: 'fully-random' }
+const toThisNode = isIn('ip daddr', nodeAddressesName)
+
+/** What is there however many Services there are. */
+export function skeletonSets(): ReadonlyMap<string, NftSet> {
+  const sets = new Map<string, NftSet>()
+  const add = (name: string, set: Omit<NftSet, 'elements'>): void =>
+    void sets.set(name, { ...set, elements: noElements })
+  const addressKey = ['ipv4_addr', 'inet_proto', 'inet_service'] as const
+  const nodeKey = ['inet_proto', 'inet_service'] as const
+  add(nodeAddressesName, { key: ['ipv4_addr'] })
+  add(guardedName, { key: addressKey })
+  add(admittedName, { key: [...addressKey, 'ipv4_addr'], interval: true })
+  add(hairpinName, { key: ['ipv4_addr', 'ipv4_addr'] })
+  for (const scope of scopes) {
+    const isNode = isNodeScope(scope)
+    add(scope, { key: isNode ? nodeKey : addressKey, data: 'verdict' })
+    for (const protocol of l4Protocols) {
+      add(endpointsName(scope, protocol), {
+        key: isNode ? ['inet_service', 'random'] : ['ipv4_addr', 'inet_service', 'random'],
+        data: ['ipv4_addr', 'inet_service'],
+        ports: protocol,
+      })
+    }
+  }
+  add(masqueradeNames.address, { key: addressKey, data: 'verdict' })
+  add(masqueradeNames.node, { key: nodeKey, data: 'verdict' })
+  return sets
+}
+
+/** `localPods` is the pattern of the host's ends of pods' interfaces, such as `oci*`. */
+export function skeletonChains(localPods: string): ReadonlyMap<string, Chain> {
+  const isElsewhere = differs('iifname', localPods)
+  const guard: Rule = [
+    isIn(frontendKey, guardedName),
+    isNotIn(concat('ip daddr', 'meta l4proto', 'th dport', 'ip saddr'), admittedName),
+    verdict('drop'),
+  ]
+  const inside: readonly Rule[] = [[dispatch(frontendKey, 'svc4')], [toThisNode, dispatch(nodePortKey, 'np4')]]
+  const outside: readonly Rule[] = [
+    [isElsewhere, dispatch(frontendKey, 'svc4-out')],
+    [isElsewhere, toThisNode, dispatch(nodePortKey, 'np4-out')],
+  ]
+  const learnNew: readonly Rule[] = [
+    [equals('ct state', 'new'), equals('ct status', 'dnat'), verdict(`goto ${learnChain}`)],
+  ]
+  return new Map<string, Chain>([
+    ['prerouting', { base: base('nat', 'prerouting', -100), rules: [guard, ...outside, ...inside] }],
+    // What this host sends, it sends from inside.
+    ['output', { base: base('nat', 'output', -100), rules: [guard, ...inside] }],
+    ['learn-prerouting', { base: base('filter', 'prerouting', -99), rules: learnNew }],
+    ['learn-output', { base: base('filter', 'output', -99), rules: learnNew }],
+    [
+      'postrouting',
+      { base: base('nat', 'postrouting', 100), rules: [[equals('ct status', 'dnat'), verdict('goto source')]] },
+    ],
+    ['source', { rules: sourceRules }],
+    ...sourceChains(isElsewhere),
+    [refuseChain, { rules: refusal }],
+    [learnChain, { rules: [] }],
+  ])
+}
+
+// nft takes `ct original proto-dst` for a port only where a rule has said whose.
+const sourceRules: readonly Rule[] = l4Protocols.flatMap((protocol): Rule[] => [
+  [
+    isProtocol(protocol),
+    dispatch(concat('ct original ip daddr', 'meta l4proto', 'ct original proto-dst'), masqueradeNames.address),
+  ],
+  [
+    isProtocol(protocol),
+    isIn('ct original ip daddr', nodeAddressesName),
+    dispatch(concat('meta l4proto', 'ct original proto-dst'), masqueradeNames.node),
+  ],
+])
+
+// The kernel knows the incoming interface in postrouting since 5.7; what this host sends has none.
+function sourceChains(isElsewhere: Statement): readonly [string, Chain][] {
+  const hairpin: Rule = [isIn(concat('ip saddr', 'ip daddr'), hairpinName), masquerade]
+  return [
+    [masqueradeChains.all, { rules: [[masquerade]] }],
+    [masqueradeChains.host, { rules: [[equals('fib saddr type', 'local'), masquerade], hairpin] }],
+    [masqueradeChains.outside, { rules: [[isElsewhere, differs('fib saddr type', 'local'), masquerade], hairpin] }],
+  ]
+}
+
+// In prerouting since Linux 5.9.
+const refusal: readonly Rule[] = [
+  [isProtocol('tcp'), { kind: 'reject', with: 'tcp reset' }],
+  [{ kind: 'reject', with: 'icmp port-unreachable' }],
+]
+
+function base(type: BaseChain['type'], hook: BaseChain['hook'], priority: number): BaseChain {
+  return { type, hook, priority, policy: 'accept' }
+}
+
+/** Picks one of `count` endpoints, for every frontend of the scope with as many. */
+export function balancerChain(scope: Scope, protocol: L4, count: number): Chain {
+  const number = random(count)
+  const key = isNodeScope(scope) ? concat('th dport', number) : concat('ip daddr', 'th dport', number)
+  const chosen = lookup(key, endpointsName(scope, protocol))
+  return { rules: [[isProtocol(protocol), dnatTo({ lookup: chosen, yields: 'address and port' })]] }
+}
+
+export function stickyBalancerChain(scope: Scope, protocol: L4, count: number, timeoutSeconds: number): Chain {
+  const key = concat('ip saddr', 'ip daddr', `${protocol} dport`)
+  const known = lookup(key, affinityName(protocol, timeoutSeconds))
+  return {
+    rules: [
+      [isProtocol(protocol), dnatTo({ lookup: known, yields: 'address and port' })],
+      [verdict(`goto ${balancerName(scope, protocol, count)}`)],
+    ],
+  }
+}
+
+/** What it takes to keep clients' choices for so long. Statements here and elsewhere expect a `new` connection. */
+export function affinitySets(protocol: L4, timeoutSeconds: number): readonly (readonly [string, NftSet])[] {
+  const learned: NftSet = {
+    key: ['ipv4_addr', 'ipv4_addr', 'inet_service'],
+    data: ['ipv4_addr', 'inet_service'],
+    learned: { timeoutSeconds },
+    elements: noElements,
+  }
+  return [
+    [affinityName(protocol, timeoutSeconds), learned],
+    [stickyName('address', protocol, timeoutSeconds), { key: ['ipv4_addr', 'inet_service'], elements: noElements }],
+    [stickyName('node', protocol, timeoutSeconds), { key: ['inet_service'], elements: noElements }],
+  ]
+}
+
+export function learnRules(protocol: L4, timeoutSeconds: number): readonly Rule[] {
+  const learn: Statement = {
+    kind: 'learn',
+    set: affinityName(protocol, timeoutSeconds),
+    key: concat('ip saddr', 'ct original ip daddr', 'ct original proto-dst'),
+    data: concat('ip daddr', `${protocol} dport`),
+  }
+  const original = concat('ct original ip daddr', 'ct original proto-dst')
+  return [
+    [isProtocol(protocol), isIn(original, stickyName('address', protocol, timeoutSeconds)), learn],
+    [
+      isProtocol(protocol),
+      isIn('ct original ip daddr', nodeAddressesName),
+      isIn('ct original proto-dst', stickyName('node', protocol, timeoutSeconds)),
+      learn,
+    ],
+  ]
+}
