@@ -30,7 +30,8 @@ const byKind: Readonly<Record<OciErrorKind['kind'], Remedy>> = {
   notAuthorized: { reason: 'NotAuthorized', remedy: 'give the controller’s group or dynamic group the policy for it' },
   notAuthenticated: {
     reason: 'CredentialsRefused',
-    remedy: 'the controller’s key or principal is unknown or expired; renew oci.authentication in its configuration (with instancePrincipal: the dynamic group)',
+    remedy:
+      'the controller’s key or principal is unknown or expired; renew oci.authentication in its configuration (with instancePrincipal: the dynamic group)',
   },
   clockSkew: {
     reason: 'ClockSkew',

@@ -49,7 +49,10 @@ export class VnicSteps {
     )
     if (attached.ok) {
       node.pendingAttachment = attached.value.id
-      node.observer.learn((known) => withAttachment(known, attached.value))
+      // One that is further already is the answer to a repeat: its VNIC is there, and has to be looked at.
+      if (attached.value.lifecycleState === 'ATTACHING') {
+        node.observer.learn((known) => withAttachment(known, attached.value))
+      } else node.observer.doubt()
       return ok(undefined)
     }
     // Whatever the reason: the instance is not what it was thought to be.

@@ -19,7 +19,7 @@ async function kubectl(cloud: ControlledCloud, directory: string, ...args: reado
 }
 
 test('kubectl get and describe tell the story of a node', { timeout: 60_000 }, async () => {
-  await using cloud = await ControlledCloud.start()
+  await using cloud = await ControlledCloud.start({ settings: { attachDelayMs: 500 } })
   using directory = temporaryDirectory()
   const good = await cloud.addNode({ name: 'worker-1' })
   const bad = await cloud.addNode({ name: 'worker-2', registers: false })
