@@ -11,8 +11,17 @@ export type AddressSourceConfig =
   /** The standalone source: a file. */
   { readonly vnicsFile: string } | { readonly kubernetes: KubernetesConfig }
 
-/** How the API server is reached. */
-export type KubernetesConfig =
+/** How the API server is reached, and what else is done with it. */
+export type KubernetesConfig = ApiServerConfig & {
+  /** This agent translates Services' addresses, in kube-proxy's place. Absent: it does not. */
+  readonly services?: ServicesConfig
+}
+
+export interface ServicesConfig {
+  readonly enabled: true
+}
+
+export type ApiServerConfig =
   | { readonly kind: 'kubeconfig'; readonly path: string }
   /** By the service account of the pod that the agent runs in. */
   | { readonly kind: 'inCluster' }
@@ -56,12 +65,16 @@ const kubernetesSchema = z
     {
       kubeconfig: absolutePath('must be the path of a kubeconfig').optional(),
       inCluster: z.literal(true, 'must be true, or left out').optional(),
+      services: z
+        .strictObject({ enabled: z.boolean('must be true or false').default(false) }, 'must be {enabled: true}')
+        .optional(),
     },
     'must be {kubeconfig: PATH} or {inCluster: true}',
   )
-  .transform(({ kubeconfig, inCluster }, context): KubernetesConfig => {
-    if (kubeconfig !== undefined && inCluster === undefined) return { kind: 'kubeconfig', path: kubeconfig }
-    if (kubeconfig === undefined && inCluster === true) return { kind: 'inCluster' }
+  .transform(({ kubeconfig, inCluster, services }, context): KubernetesConfig => {
+    const also = services?.enabled === true ? { services: { enabled: true } as const } : {}
+    if (kubeconfig !== undefined && inCluster === undefined) return { kind: 'kubeconfig', path: kubeconfig, ...also }
+    if (kubeconfig === undefined && inCluster === true) return { kind: 'inCluster', ...also }
     const message = 'must have exactly one of kubeconfig and inCluster'
     context.addIssue({ code: 'custom', message, input: context.value })
     return z.NEVER

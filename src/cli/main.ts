@@ -12,12 +12,13 @@ const program = new Command('vcnctl')
 // The rest is loaded only when it is not the agent: it should not carry Oracle's SDK and the lab in memory.
 const [first] = process.argv.slice(2)
 if (first !== 'agent') {
-  const [{ labCommand }, { demoCommand }, { controllerCommand }] = await Promise.all([
+  const [{ labCommand }, { demoCommand }, { controllerCommand }, { proxyCommand }] = await Promise.all([
     import('./lab-command.ts'),
     import('./demo-command.ts'),
     import('./controller-command.ts'),
+    import('./proxy-command.ts'),
   ])
-  program.addCommand(controllerCommand()).addCommand(labCommand()).addCommand(demoCommand())
+  program.addCommand(controllerCommand()).addCommand(labCommand()).addCommand(demoCommand()).addCommand(proxyCommand())
 }
 
 try {

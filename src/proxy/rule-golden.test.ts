@@ -55,6 +55,7 @@ describe.each(features)('%s', (name, service, endpoints) => {
     const listing = listTable(netns, `ip ${table.name}`)
     expect(Object.keys(listing.chains).sort()).toEqual([...table.chains.keys()].sort())
     for (const [set, { elements }] of table.sets) expect(listing.sets[set]?.elements, set).toHaveLength(elements.size)
-    for (const [chain, { rules }] of table.chains) expect(listing.chains[chain]?.rules, chain).toHaveLength(rules.length)
+    for (const [chain, { rules }] of table.chains)
+      expect(listing.chains[chain]?.rules, chain).toHaveLength(rules.length)
   })
 })

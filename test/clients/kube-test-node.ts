@@ -24,6 +24,8 @@ export const networkName = 'aaaaexample'
 export interface KubeTestNodeOptions {
   /** Fields of agent.yaml besides `kubernetes`. */
   readonly config?: Readonly<Record<string, unknown>>
+  /** The agent is the node's service proxy. */
+  readonly services?: boolean
   /** Laid into the Node that is there before the agent; `undefined`: there is none. */
   readonly node?: JsonObject | undefined
 }
@@ -58,7 +60,12 @@ export class KubeTestNode implements AsyncDisposable {
       started.resolve(server)
       const kubeconfig = join(node.directory, 'kubeconfig')
       writeFileSync(kubeconfig, server.kubeconfig())
-      const settings = { logLevel: 'debug', cooldownSeconds: 1, ...options.config, kubernetes: { kubeconfig } }
+      const settings = {
+        logLevel: 'debug',
+        cooldownSeconds: 1,
+        ...options.config,
+        kubernetes: kubernetesConfig(kubeconfig, options),
+      }
       writeFileSync(node.configPath, stringify(settings))
       populate(server, node.name, 'node' in options ? options.node : {})
     }
@@ -76,6 +83,11 @@ export class KubeTestNode implements AsyncDisposable {
   mark(...marks: readonly Mark[]): void {
     const releases = marks.map(({ address, state }) => ({ address, vnicId: vnicIdOf(podVnic), state }))
     this.patchStatus({ elastic: { releases } })
+  }
+
+  /** Any request of any object, as an administrator; the answer. */
+  call(method: string, path: string, body?: JsonValue): unknown {
+    return call(this.server, method, path, body)
   }
 
   patchStatus(status: JsonObject): void {
@@ -197,6 +209,10 @@ function wireVnic(vnic: TestVnic, addresses: readonly string[]): JsonObject {
     hostAddress: vnic.primaryAddress,
     addresses: [...addresses],
   }
+}
+
+function kubernetesConfig(kubeconfig: string, { services = false }: KubeTestNodeOptions): JsonObject {
+  return services ? { kubeconfig, services: { enabled: true } } : { kubeconfig }
 }
 
 function populate(server: KubeApiServer, nodeName: string, node: JsonObject | undefined): void {

@@ -13,6 +13,7 @@ import type { NativePodNetwork } from '../../kube/native-pod-network.ts'
 import { systemScheduler } from '../../kube/scheduler.ts'
 import type { AddressSource, ServedNode } from '../address-source.ts'
 import type { KubernetesConfig } from '../config.ts'
+import { ServiceProxy } from '../services/service-proxy.ts'
 import type { SourceStatus } from '../status.ts'
 import { NetworkFollower } from './network-follower.ts'
 import { networkFileName } from './network-file.ts'
@@ -46,6 +47,7 @@ export class KubernetesSource implements AddressSource {
   readonly #keeper: ViewKeeper
   readonly #reporter: StatusReporter
   readonly #admission: NodeAdmission
+  readonly #proxy: ServiceProxy | undefined
   readonly #stopping = new AbortController()
   #running: Promise<unknown> = Promise.resolve()
   #served: ServedNode | undefined
@@ -60,16 +62,30 @@ export class KubernetesSource implements AddressSource {
   ): Promise<Result<KubernetesSource, string>> {
     const access = config.kind === 'inCluster' ? inClusterAccess() : kubeconfigFileAccess(config.path)
     if (!access.ok) return access
-    const source = new KubernetesSource(access.value, options)
+    const client = createApiClient(access.value, { userAgent: 'vcn-cni-agent', requestTimeoutMs: 10_000 })
+    const { nodeName, logger } = options
+    const proxied = { client, nodeName, scheduler: systemScheduler, random: Math.random, logger }
+    const proxy = config.services === undefined ? undefined : ServiceProxy.create(proxied)
+    if (proxy?.ok === false) {
+      client.close()
+      return proxy
+    }
+    const source = new KubernetesSource(access.value, client, proxy?.value, options)
     await source.#begin()
     return ok(source)
   }
 
-  private constructor(access: ApiAccess, options: KubernetesSourceOptions) {
+  private constructor(
+    access: ApiAccess,
+    client: ApiClient,
+    proxy: ServiceProxy | undefined,
+    options: KubernetesSourceOptions,
+  ) {
     const { nodeName, stateDirectory, logger } = options
     this.#options = options
     this.#access = access
-    this.#client = createApiClient(access, { userAgent: 'vcn-cni-agent', requestTimeoutMs: 10_000 })
+    this.#client = client
+    this.#proxy = proxy
     const common = { client: this.#client, scheduler: systemScheduler, random: Math.random, logger }
     this.#keeper = new ViewKeeper({
       ...common,
@@ -123,6 +139,7 @@ export class KubernetesSource implements AddressSource {
     this.#served = node
     const { signal } = this.#stopping
     this.#running = Promise.all([this.#running, this.#reporter.worker.run(signal), this.#admission.worker.run(signal)])
+    if (this.#proxy !== undefined) this.#running = Promise.all([this.#running, this.#proxy.run(signal)])
     this.poke()
   }
 
@@ -137,8 +154,8 @@ export class KubernetesSource implements AddressSource {
       follower: this.#follower,
       keeper: this.#keeper,
       problems: this.#problems,
-      failures: [this.#keeper.worker, this.#reporter.worker, this.#admission.worker].flatMap(
-        ({ lastError }) => lastError ?? [],
+      failures: [this.#keeper, this.#reporter, this.#admission, this.#proxy].flatMap(
+        (part) => part?.worker.lastError ?? [],
       ),
       steps: this.#steps,
     })
