@@ -7,9 +7,10 @@ import { nodeAddress, type Place, ServiceNode } from './service-node.ts'
 
 // The kernel's answers against the naive model's, for random clusters: each one's rules are a change of those before.
 
-const clusterCount = 60
+const clusterCount = 30
 const packetsEach = 6
 const timeLimitMs = 100_000
+const attempts = 5
 // The model says of an address where it is by asking who sends: 10.0.1.2 is another node's pod in these packets.
 const neighbours = {
   here: ['10.0.1.1', '10.0.1.9'],
@@ -33,8 +34,9 @@ afterAll(async () => {
 })
 
 /** Those that can be sent here: SCTP has no sockets in Node, and nobody sends from an address that he has not. */
-function isSendable({ protocol, from, source, destination }: Packet): boolean {
-  return protocol !== 'SCTP' && destination !== '127.0.0.1' && (from !== 'host' || source === nodeAddress)
+function isSendable({ protocol, from, source, destination, port }: Packet): boolean {
+  const isPort = Number.isInteger(port) && port > 0 && port < 65_536
+  return isPort && protocol !== 'SCTP' && destination !== '127.0.0.1' && (from !== 'host' || source === nodeAddress)
 }
 
 function acceptable(decision: Decision, { source }: Packet): readonly string[] {
@@ -54,10 +56,11 @@ function acceptable(decision: Decision, { source }: Packet): readonly string[] {
 
 async function answerTo({ from, source, protocol, destination, port }: Packet, isForwarded: boolean): Promise<string> {
   if (protocol === 'SCTP') throw new Error('not with Node')
-  const ask = (): Promise<string> => node.ask(places[from], protocol, destination, port, source)
-  const answer = await ask()
-  // On a busy machine.
-  return isForwarded && answer === 'silence' ? ask() : answer
+  // On a busy machine an answer may be late.
+  for (let attempt = isForwarded ? 1 : attempts; ; attempt++) {
+    const answer = await node.ask(places[from], protocol, destination, port, source)
+    if (answer !== 'silence' || attempt >= attempts) return answer
+  }
 }
 
 test(
@@ -66,8 +69,11 @@ test(
     const seen: Record<Decision['kind'], number> = { forward: 0, reject: 0, drop: 0, pass: 0 }
     const property = fc.asyncProperty(anyTraffic, async ({ cluster, packets }) => {
       await node.become(cluster)
-      for (const packet of packets.filter(isSendable).slice(0, packetsEach)) {
-        const decision = decide(cluster, packet)
+      const decided = packets.filter(isSendable).map((packet) => ({ packet, decision: decide(cluster, packet) }))
+      // Nobody answers what is none of the proxy's business, and to find that out takes long.
+      const passing = decided.filter(({ decision }) => decision.kind === 'pass').slice(0, 1)
+      const others = decided.filter(({ decision }) => decision.kind !== 'pass').slice(0, packetsEach)
+      for (const { packet, decision } of [...others, ...passing]) {
         seen[decision.kind]++
         const isForwarded = decision.kind === 'forward'
         const first = await answerTo(packet, isForwarded)
