@@ -38,6 +38,12 @@ export function cidrSize(cidr: Ipv4Cidr): number {
   return 2 ** (32 - cidr.prefixLength)
 }
 
+/** Every address of the block, in order. */
+export function cidrAddresses(cidr: Ipv4Cidr): readonly Ipv4[] {
+  const first = ipv4ToNumber(cidr.address)
+  return Array.from({ length: cidrSize(cidr) }, (_, index) => ipv4FromNumber(first + index))
+}
+
 export function cidrsOverlap(a: Ipv4Cidr, b: Ipv4Cidr): boolean {
   return a.prefixLength <= b.prefixLength ? cidrContains(a, b.address) : cidrContains(b, a.address)
 }

@@ -1,5 +1,5 @@
-import { type Ipv4Cidr, cidrSize } from '../base/cidr.ts'
-import { type Ipv4, ipv4FromNumber, ipv4ToNumber } from '../base/ip.ts'
+import { cidrAddresses, cidrSize, type Ipv4Cidr } from '../base/cidr.ts'
+import type { Ipv4 } from '../base/ip.ts'
 import type { CloudVnic, Instance, PrivateIp, Subnet, VnicAttachment } from '../oci/core-services.ts'
 
 /** What the cloud has of one node. */
@@ -27,8 +27,7 @@ export interface ObservedVnic {
 
 /** All addresses of an object; for a block every one of them is a pod's to have. */
 export function addressesOf({ cidr }: { readonly cidr: Ipv4Cidr }): readonly Ipv4[] {
-  const first = ipv4ToNumber(cidr.address)
-  return Array.from({ length: cidrSize(cidr) }, (_, index) => ipv4FromNumber(first + index))
+  return cidrAddresses(cidr)
 }
 
 export function addressCount(vnics: readonly ObservedVnic[]): number {

@@ -1,33 +1,16 @@
 import { describe, expect, test } from 'vitest'
-import * as z from 'zod'
 import { parseIpv4Cidr } from '../../src/base/cidr.ts'
 import { unwrap } from '../../src/base/result.ts'
 import type { JsonObject } from '../../src/kube/object.ts'
-import { customResourceDefinitions, events, nativePodNetworks } from '../../src/kube/resources.ts'
+import { customResourceDefinitions, nativePodNetworks } from '../../src/kube/resources.ts'
 import { setInstanceState } from '../../src/lab/oci-api/instances.ts'
 import { testKey } from '../../src/lab/oci-api/cloud.fixture.ts'
+import { eventsAbout, patience, soon } from './cloud-observations.ts'
 import { type CloudOptions, ControlledCloud, readCrd } from './controlled-cloud.ts'
-
-const patience = { timeout: 20_000, interval: 20 }
-const soon = (): AbortSignal => AbortSignal.timeout(5000)
 
 async function condition(cloud: ControlledCloud, npn: string, type: string): Promise<string> {
   const found = (await cloud.status(npn)).conditions.find((one) => one.type === type)
   return found === undefined ? 'none' : `${found.status} ${found.reason}: ${found.message}`
-}
-
-const eventSchema = z.object({
-  type: z.string(),
-  reason: z.string(),
-  message: z.string(),
-  involvedObject: z.object({ name: z.string() }),
-})
-
-/** `type reason: message` of every event about an object. */
-async function eventsAbout(cloud: ControlledCloud, name: string): Promise<readonly string[]> {
-  const listed = unwrap(await cloud.client.list(events, {}, soon()))
-  const told = listed.items.map(({ raw }) => eventSchema.parse(raw)).filter((one) => one.involvedObject.name === name)
-  return told.map(({ type, reason, message }) => `${type} ${reason}: ${message}`)
 }
 
 async function makeNpn(cloud: ControlledCloud, name: string, spec: JsonObject): Promise<void> {

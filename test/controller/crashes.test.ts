@@ -1,11 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { unwrap } from '../../src/base/result.ts'
-import { nativePodNetworks } from '../../src/kube/resources.ts'
 import type { FaultAnswer, SeenRequest } from '../../src/lab/kube-api/faults.ts'
 import { type Random, seededRandom } from '../../src/lab/random.ts'
 import { FaultPlan } from '../../src/lab/oci-api/faults.ts'
-import { differences, podVnicCounts } from './cloud-comparison.ts'
+import { podVnicCounts } from './cloud-comparison.ts'
+import { disagreements } from './cloud-observations.ts'
 import { ControlledCloud } from './controlled-cloud.ts'
 import { liveThrough } from './life-cycle.ts'
 import { SimulatedAgent } from './simulated-agent.ts'
@@ -46,7 +45,7 @@ describe('a controller that is killed again and again while its nodes grow and s
     for (const npn of npns) {
       await expect.poll(async () => (await cloud.status(npn)).state, patience).toBe('SUCCESS')
     }
-    await expect.poll(() => problems(cloud), patience).toEqual([])
+    await expect.poll(() => disagreements(cloud), patience).toEqual([])
     expect(podVnicCounts(cloud.model)).toEqual([1, 1, 1])
     expect(agents.flatMap(({ violations }) => violations)).toEqual([])
   })
@@ -109,10 +108,3 @@ test('a cloud and a Kubernetes API that both fail at random', { timeout: 180_000
   await liveThrough(cloud, { name: 'worker-1', podsAtMost: 30, restsAt: 16 })
   await liveThrough(cloud, { name: 'worker-2', podsAtMost: 50, restsAt: 16 })
 })
-
-async function problems(cloud: ControlledCloud): Promise<readonly string[]> {
-  return differences(
-    cloud.model,
-    unwrap(await cloud.client.list(nativePodNetworks, {}, AbortSignal.timeout(5000))).items,
-  )
-}

@@ -6,15 +6,9 @@ import { FaultPlan } from '../../src/lab/oci-api/faults.ts'
 import { createPrivateIp } from '../../src/lab/oci-api/private-ips.ts'
 import { attachVnic } from '../../src/lab/oci-api/vnic-attachments.ts'
 import { podVnicCounts } from './cloud-comparison.ts'
+import { settled, soon } from './cloud-observations.ts'
 import { ControlledCloud } from './controlled-cloud.ts'
 import { SimulatedAgent } from './simulated-agent.ts'
-
-const patience = { timeout: 15_000, interval: 20 }
-const soon = (): AbortSignal => AbortSignal.timeout(5000)
-
-async function settled(cloud: ControlledCloud, npn: string): Promise<void> {
-  await expect.poll(async () => (await cloud.status(npn)).state, patience).toBe('SUCCESS')
-}
 
 test(
   'a private IP that a human put on a VNIC of ours is neither published nor deleted',

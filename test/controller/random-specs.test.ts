@@ -4,16 +4,9 @@ import { unwrap } from '../../src/base/result.ts'
 import type { JsonValue } from '../../src/kube/object.ts'
 import { nativePodNetworks } from '../../src/kube/resources.ts'
 import { seededRandom } from '../../src/lab/random.ts'
-import { differences } from './cloud-comparison.ts'
+import { disagreements, patience, settled, soon } from './cloud-observations.ts'
 import { ControlledCloud } from './controlled-cloud.ts'
 import { SimulatedAgent } from './simulated-agent.ts'
-
-const patience = { timeout: 20_000, interval: 20 }
-const soon = (): AbortSignal => AbortSignal.timeout(5000)
-
-async function settled(cloud: ControlledCloud, npn: string): Promise<void> {
-  await expect.poll(async () => (await cloud.status(npn)).state, patience).toBe('SUCCESS')
-}
 
 describe('a spec that is changed at random while pods come and go', () => {
   test.each([1, 2, 3])('seed %i', { timeout: 90_000 }, async (seed) => {
@@ -79,12 +72,7 @@ describe('a spec that is changed at random while pods come and go', () => {
         : JSON.stringify(s.conditions.map(({ type, reason, message }) => [type, reason, message]))
     }
     await expect.poll(how, patience).toBe('SUCCESS')
-    await expect
-      .poll(
-        async () => differences(cloud.model, unwrap(await cloud.client.list(nativePodNetworks, {}, soon())).items),
-        patience,
-      )
-      .toEqual([])
+    await expect.poll(() => disagreements(cloud), patience).toEqual([])
     expect(agent.violations).toEqual([])
   })
 })

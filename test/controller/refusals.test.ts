@@ -3,16 +3,11 @@ import { describe, expect, test } from 'vitest'
 import { unwrap } from '../../src/base/result.ts'
 import { nodes } from '../../src/kube/resources.ts'
 import { type Fault, FaultPlan } from '../../src/lab/oci-api/faults.ts'
+import { patience, settled, soon } from './cloud-observations.ts'
 import { ControlledCloud } from './controlled-cloud.ts'
 import { SimulatedAgent } from './simulated-agent.ts'
 
-const patience = { timeout: 20_000, interval: 20 }
 const watchedMs = 5000
-const soon = (): AbortSignal => AbortSignal.timeout(5000)
-
-async function settled(cloud: ControlledCloud, npn: string): Promise<void> {
-  await expect.poll(async () => (await cloud.status(npn)).state, patience).toBe('SUCCESS')
-}
 
 function always(operation: string, status: number, code: string): FaultPlan {
   const fault: Fault = { kind: 'status', status, code }

@@ -1,31 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import * as z from 'zod'
 import { unwrap } from '../../src/base/result.ts'
 import type { ApiClient } from '../../src/kube/api-client.ts'
-import { events, nativePodNetworks } from '../../src/kube/resources.ts'
-import { differences, podVnicCounts } from './cloud-comparison.ts'
+import { nativePodNetworks } from '../../src/kube/resources.ts'
+import { podVnicCounts } from './cloud-comparison.ts'
+import { disagreements, eventsAbout, patience, settled, soon } from './cloud-observations.ts'
 import { ControlledCloud } from './controlled-cloud.ts'
 import { SimulatedAgent } from './simulated-agent.ts'
-
-const patience = { timeout: 15_000, interval: 20 }
-const soon = (): AbortSignal => AbortSignal.timeout(5000)
-
-const eventSchema = z.object({
-  reason: z.string(),
-  message: z.string(),
-  involvedObject: z.object({ name: z.string() }),
-})
-
-async function eventsAbout(cloud: ControlledCloud, name: string): Promise<readonly string[]> {
-  const listed = unwrap(await cloud.client.list(events, {}, soon()))
-  const told = listed.items.map(({ raw }) => eventSchema.parse(raw)).filter((one) => one.involvedObject.name === name)
-  return told.map(({ reason, message }) => `${reason}: ${message}`)
-}
-
-async function settled(cloud: ControlledCloud, npn: string): Promise<void> {
-  await expect.poll(async () => (await cloud.status(npn)).state, patience).toBe('SUCCESS')
-}
 
 describe('nobody is accused of an edit that nobody made', () => {
   test('when the resource is deleted and made again', { timeout: 40_000 }, async () => {
@@ -44,7 +25,7 @@ describe('nobody is accused of an edit that nobody made', () => {
     await sleep(500)
     const conditions = (await cloud.status(npn)).conditions.map(({ type }) => type)
     expect.soft(conditions).not.toContain('StatusIntact')
-    expect((await eventsAbout(cloud, npn)).filter((one) => one.startsWith('StatusEdited'))).toEqual([])
+    expect((await eventsAbout(cloud, npn)).filter((one) => one.includes(' StatusEdited: '))).toEqual([])
   })
 
   test('when the answer to a write of the status is lost', { timeout: 40_000 }, async () => {
@@ -67,7 +48,7 @@ describe('nobody is accused of an edit that nobody made', () => {
     await settled(cloud, npn)
     await sleep(500)
     expect.soft((await cloud.status(npn)).conditions.map(({ type }) => type)).not.toContain('StatusIntact')
-    expect((await eventsAbout(cloud, npn)).filter((one) => one.startsWith('StatusEdited'))).toEqual([])
+    expect((await eventsAbout(cloud, npn)).filter((one) => one.includes(' StatusEdited: '))).toEqual([])
   })
 })
 
@@ -184,8 +165,7 @@ test('two controllers at once during growth and shrink', { timeout: 60_000 }, as
   expect(rv2 - rv1).toBeLessThan(5)
   await first.stop()
   await sleep(2000)
-  const list = unwrap(await cloud.client.list(nativePodNetworks, {}, soon())).items
-  expect(differences(cloud.model, list)).toEqual([])
+  expect(await disagreements(cloud)).toEqual([])
   expect(podVnicCounts(cloud.model)).toEqual([1])
   expect(agent.violations).toEqual([])
 })

@@ -2,21 +2,14 @@ import { describe, expect, test } from 'vitest'
 import { parseIpv4Cidr } from '../../src/base/cidr.ts'
 import { parseIpv4 } from '../../src/base/ip.ts'
 import { unwrap } from '../../src/base/result.ts'
-import { nativePodNetworks } from '../../src/kube/resources.ts'
 import { deletePrivateIp } from '../../src/lab/oci-api/private-ips.ts'
 import { detachVnic } from '../../src/lab/oci-api/vnic-attachments.ts'
-import { differences, podVnicCounts } from './cloud-comparison.ts'
+import { podVnicCounts } from './cloud-comparison.ts'
+import { disagreements } from './cloud-observations.ts'
 import { ControlledCloud } from './controlled-cloud.ts'
 import { SimulatedAgent } from './simulated-agent.ts'
 
 const patience = { timeout: 20_000, interval: 20 }
-
-async function problems(cloud: ControlledCloud): Promise<readonly string[]> {
-  return differences(
-    cloud.model,
-    unwrap(await cloud.client.list(nativePodNetworks, {}, AbortSignal.timeout(5000))).items,
-  )
-}
 
 /** Takes every other address, so that no block is left whole. */
 function fragment(cloud: ControlledCloud, from: number, to: number): void {
@@ -39,7 +32,7 @@ describe('all subnets of a node are used', () => {
     await cloud.startController()
     await expect.poll(async () => (await cloud.status(npn)).state, patience).toBe('SUCCESS')
     expect(await addressesOf(cloud, npn)).toHaveLength(4)
-    expect(await problems(cloud)).toEqual([])
+    expect(await disagreements(cloud)).toEqual([])
   })
 
   test('when one is full the next one gives another VNIC', { timeout: 40_000 }, async () => {
@@ -53,7 +46,7 @@ describe('all subnets of a node are used', () => {
     expect(podVnicCounts(cloud.model)).toEqual([2])
     const inFirst = (await addressesOf(cloud, npn)).filter((address) => address.startsWith('10.0.4.'))
     expect(inFirst).toHaveLength(4)
-    await expect.poll(() => problems(cloud), patience).toEqual([])
+    await expect.poll(() => disagreements(cloud), patience).toEqual([])
     expect(agent.violations).toEqual([])
   })
 
@@ -94,7 +87,7 @@ describe('all subnets of a node are used', () => {
       )
       expect(regions.map(({ size }) => size)).toEqual([1, 1])
       expect(regions[0]).not.toEqual(regions[1])
-      await expect.poll(() => problems(cloud), patience).toEqual([])
+      await expect.poll(() => disagreements(cloud), patience).toEqual([])
     },
   )
 })
@@ -109,7 +102,7 @@ describe('drift is repaired after SUCCESS', () => {
     await expect.poll(async () => (await cloud.status(npn)).state, patience).toBe('SUCCESS')
     const gone = cloud.model.privateIps.all().find(({ tags }) => tags['vcn-cni/node'] !== undefined)
     if (gone !== undefined) await deletePrivateIp(cloud.model, gone)
-    await expect.poll(() => problems(cloud), patience).toEqual([])
+    await expect.poll(() => disagreements(cloud), patience).toEqual([])
     await expect.poll(() => addressesOf(cloud, npn), patience).toHaveLength(4)
   })
 
@@ -124,7 +117,7 @@ describe('drift is repaired after SUCCESS', () => {
     const vnicIds = async (): Promise<readonly string[]> => (await cloud.status(npn)).vnics.map(({ vnicId }) => vnicId)
     await expect.poll(vnicIds, patience).not.toContain(before?.vnicId)
     await expect.poll(async () => (await addressesOf(cloud, npn)).length, patience).toBeGreaterThan(0)
-    await expect.poll(() => problems(cloud), patience).toEqual([])
+    await expect.poll(() => disagreements(cloud), patience).toEqual([])
   })
 
   test(

@@ -1,5 +1,5 @@
-import { cidrSize, type Ipv4Cidr } from '../../base/cidr.ts'
-import { type Ipv4, ipv4FromNumber, ipv4ToNumber } from '../../base/ip.ts'
+import { cidrAddresses, type Ipv4Cidr } from '../../base/cidr.ts'
+import type { Ipv4 } from '../../base/ip.ts'
 import type { InstanceOcid, SubnetOcid, VnicOcid } from '../../oci/ocid.ts'
 import type { Fabric } from '../fabric.ts'
 import { firstPortIfindex } from '../lab-plan.ts'
@@ -63,7 +63,7 @@ function firstFree(names: ReadonlySet<string>): string {
 async function registerBlock(fabric: Fabric, id: VnicOcid, block: Ipv4Cidr): Promise<void> {
   const done: Ipv4[] = []
   try {
-    for (const address of addressesOf(block)) {
+    for (const address of cidrAddresses(block)) {
       await fabric.registerAddress(id, address)
       done.push(address)
     }
@@ -74,10 +74,5 @@ async function registerBlock(fabric: Fabric, id: VnicOcid, block: Ipv4Cidr): Pro
 }
 
 async function unregisterBlock(fabric: Fabric, id: VnicOcid, block: Ipv4Cidr): Promise<void> {
-  for (const address of addressesOf(block)) await fabric.unregisterAddress(id, address)
-}
-
-function addressesOf(block: Ipv4Cidr): readonly Ipv4[] {
-  const first = ipv4ToNumber(block.address)
-  return Array.from({ length: cidrSize(block) }, (_, index) => ipv4FromNumber(first + index))
+  for (const address of cidrAddresses(block)) await fabric.unregisterAddress(id, address)
 }

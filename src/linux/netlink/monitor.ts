@@ -18,6 +18,7 @@ import {
   RTM_NEWRULE,
 } from './constants.ts'
 import { decodeLink, type Link } from './link.ts'
+import { receiveNow } from './receive-now.ts'
 import { decodeRoute, type Route } from './route.ts'
 import { decodeRule, type Rule } from './rule.ts'
 import { openRouteSocket } from './socket.ts'
@@ -28,7 +29,6 @@ const RTNLGRP_LINK = 1
 const RTNLGRP_IPV4_IFADDR = 5
 const RTNLGRP_IPV4_ROUTE = 7
 const RTNLGRP_IPV4_RULE = 8
-const MSG_DONTWAIT = 0x40 // linux/socket.h
 const groups = [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_RULE]
 
 export type NetworkChange =
@@ -96,23 +96,15 @@ export class NetlinkMonitor implements Disposable {
   // netlink_overrun and netlink_rcv_wake): "look at everything" only holds from then on.
   #drain(first: number | 'lost'): void {
     let lost = false
-    for (let received: number | 'lost' | undefined = first; received !== undefined; received = this.#receiveNow()) {
+    for (
+      let received: number | 'lost' | undefined = first;
+      received !== undefined;
+      received = receiveNow(this.#fd, this.#buffer)
+    ) {
       if (received === 'lost') lost = true
       else this.#deliver(received)
     }
     if (lost && !this.#stopped) this.#onChange({ kind: 'lost' })
-  }
-
-  /** Length of the next datagram that is there; undefined for none. */
-  #receiveNow(): number | 'lost' | undefined {
-    try {
-      return libc.recv(this.#fd.number, this.#buffer, MSG_DONTWAIT)
-    } catch (error) {
-      if (!(error instanceof libc.SystemError)) throw error
-      if (error.code === 'EAGAIN') return undefined
-      if (error.code === 'ENOBUFS') return 'lost'
-      throw error
-    }
   }
 
   #deliver(length: number): void {

@@ -6,7 +6,8 @@ import { type Attributes, BodyWriter, MalformedNetlink, splitBody } from './wire
 export const NETLINK_NETFILTER = 12
 /** linux/netlink.h: ctnetlink and nf_tables want nested attributes marked. */
 export const NLA_F_NESTED = 0x8000
-const nfgenmsgBytes = 4
+/** struct nfgenmsg */
+export const nfgenmsgBytes = 4
 
 /** struct nfgenmsg: family (AF_*), version, resource. */
 export function nfgenmsg(family: number): BodyWriter {

@@ -1,16 +1,18 @@
 import { AF_UNSPEC, NLM_F_DUMP, NLM_F_REQUEST } from './constants.ts'
 import { NETLINK_NETFILTER, nfgenmsg, splitNfgenmsg } from './nfnetlink.ts'
+import {
+  NFT_MSG_GETCHAIN,
+  NFT_MSG_GETTABLE,
+  NFTA_CHAIN_NAME,
+  NFTA_CHAIN_TABLE,
+  NFTA_TABLE_NAME,
+  nftablesMessage,
+} from './nftables/constants.ts'
 import { NetlinkSocket } from './socket.ts'
 import type { NetlinkRequest } from './wire.ts'
 
 // What others have in nf_tables, by name (linux/netfilter/nf_tables.h). iptables-nft keeps its tables there too.
 
-const NFNL_SUBSYS_NFTABLES = 10
-const NFT_MSG_GETTABLE = 1
-const NFT_MSG_GETCHAIN = 4
-const NFTA_TABLE_NAME = 1
-const NFTA_CHAIN_TABLE = 1
-const NFTA_CHAIN_NAME = 3
 const receiveBytes = 64 * 1024
 
 /** NFPROTO_*, linux/netfilter.h */
@@ -67,6 +69,5 @@ function familyName(number: number): string {
 }
 
 function dumpOf(message: number): NetlinkRequest {
-  const type = (NFNL_SUBSYS_NFTABLES << 8) | message
-  return { type, flags: NLM_F_REQUEST | NLM_F_DUMP, body: nfgenmsg(AF_UNSPEC).done() }
+  return { type: nftablesMessage(message), flags: NLM_F_REQUEST | NLM_F_DUMP, body: nfgenmsg(AF_UNSPEC).done() }
 }

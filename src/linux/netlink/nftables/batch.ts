@@ -1,4 +1,5 @@
 import { NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST } from '../constants.ts'
+import { nfgenmsgBytes, NLA_F_NESTED } from '../nfnetlink.ts'
 import { align, headerBytes } from '../wire.ts'
 import * as nft from './constants.ts'
 
@@ -32,7 +33,6 @@ export interface Batch {
   readonly lastSequence: number
 }
 
-const nfgenmsgBytes = 4
 /** Behind the header and nfgenmsg of BATCH_BEGIN and the header of its only attribute. */
 const generationOffset = headerBytes + nfgenmsgBytes + 4
 /** A nested attribute's length has 16 bits; an element takes far less than what is left to them. */
@@ -147,7 +147,7 @@ export class BatchWriter {
   #nest(type: number): number {
     this.#reserve(4)
     const start = this.#length
-    this.#buffer.writeUInt16LE(type | nft.NLA_F_NESTED, start + 2)
+    this.#buffer.writeUInt16LE(type | NLA_F_NESTED, start + 2)
     this.#length += 4
     return start
   }

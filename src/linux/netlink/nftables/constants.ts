@@ -1,17 +1,14 @@
 // Numbers of linux/netfilter/nfnetlink.h and linux/netfilter/nf_tables.h.
-export const NETLINK_NETFILTER = 12
 export const NFNL_SUBSYS_NFTABLES = 10
 export const NFNL_MSG_BATCH_BEGIN = 16
 export const NFNL_MSG_BATCH_END = 17
 export const NFNL_BATCH_GENID = 1
 
-/** linux/netlink.h */
-export const NLA_F_NESTED = 0x8000
-
 /** enum nf_tables_msg_types; the message's type is this under the number of the subsystem. */
 export const NFT_MSG_NEWTABLE = 0
 export const NFT_MSG_GETTABLE = 1
 export const NFT_MSG_DELTABLE = 2
+export const NFT_MSG_GETCHAIN = 4
 export const NFT_MSG_GETRULE = 7
 export const NFT_MSG_GETSET = 10
 export const NFT_MSG_NEWSETELEM = 12
@@ -28,6 +25,8 @@ export const NFTA_TABLE_FLAGS = 2
 export const NFTA_TABLE_USE = 3
 export const NFTA_TABLE_HANDLE = 4
 export const NFT_TABLE_F_DORMANT = 1
+export const NFTA_CHAIN_TABLE = 1
+export const NFTA_CHAIN_NAME = 3
 export const NFTA_RULE_TABLE = 1
 export const NFTA_RULE_CHAIN = 2
 export const NFTA_RULE_HANDLE = 3

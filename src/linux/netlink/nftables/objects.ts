@@ -1,10 +1,9 @@
-import { Attributes, BodyWriter, MalformedNetlink, splitBody } from '../wire.ts'
+import { nfgenmsg, splitNfgenmsg } from '../nfnetlink.ts'
+import { Attributes, MalformedNetlink } from '../wire.ts'
 import type { TableAddress } from './batch.ts'
 import * as nft from './constants.ts'
 
 // What is asked of the kernel to tell whether a table is still as it was made: handles and counts, never contents.
-
-const nfgenmsgBytes = 4
 
 export interface TableObject {
   readonly name: string
@@ -26,24 +25,24 @@ export interface SetObject {
 }
 
 export function tableRequest({ family, name }: TableAddress): Buffer {
-  return header(family).text(nft.NFTA_TABLE_NAME, name).done()
+  return nfgenmsg(family).text(nft.NFTA_TABLE_NAME, name).done()
 }
 
 export function rulesRequest({ family, name }: TableAddress, chain: string | undefined): Buffer {
-  const request = header(family).text(nft.NFTA_RULE_TABLE, name)
+  const request = nfgenmsg(family).text(nft.NFTA_RULE_TABLE, name)
   return (chain === undefined ? request : request.text(nft.NFTA_RULE_CHAIN, chain)).done()
 }
 
 export function setsRequest({ family, name }: TableAddress): Buffer {
-  return header(family).text(nft.NFTA_SET_TABLE, name).done()
+  return nfgenmsg(family).text(nft.NFTA_SET_TABLE, name).done()
 }
 
 export function setElementsRequest({ family, name }: TableAddress, set: string): Buffer {
-  return header(family).text(nft.NFTA_SET_ELEM_LIST_TABLE, name).text(nft.NFTA_SET_ELEM_LIST_SET, set).done()
+  return nfgenmsg(family).text(nft.NFTA_SET_ELEM_LIST_TABLE, name).text(nft.NFTA_SET_ELEM_LIST_SET, set).done()
 }
 
 export function generationRequest(): Buffer {
-  return header(0).done()
+  return nfgenmsg(0).done()
 }
 
 export function decodeGeneration(body: Buffer): number {
@@ -109,13 +108,8 @@ function listItems(list: Buffer): readonly Buffer[] {
   return items
 }
 
-/** struct nfgenmsg: family, version, resource. */
-function header(family: number): BodyWriter {
-  return new BodyWriter().bytes(Uint8Array.of(family, 0, 0, 0))
-}
-
 function attributesOf(body: Buffer): Attributes {
-  return splitBody(body, nfgenmsgBytes)[1]
+  return splitNfgenmsg(body)[1]
 }
 
 function required(attributes: Attributes, type: number, bytes: number): Buffer {

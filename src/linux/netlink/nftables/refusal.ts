@@ -1,6 +1,7 @@
 import { describeErrno } from '../../libc.ts'
 import { NLM_F_ACK_TLVS, NLM_F_CAPPED, NLMSG_ERROR } from '../constants.ts'
 import { decodeAck } from '../failure.ts'
+import { nfgenmsgBytes, NLA_F_NESTED } from '../nfnetlink.ts'
 import { align, Attributes, headerBytes, type NetlinkMessage } from '../wire.ts'
 import type { Batch } from './batch.ts'
 import * as nft from './constants.ts'
@@ -9,7 +10,6 @@ import { keyOfElement } from './objects.ts'
 // linux/netlink.h, enum nlmsgerr_attrs
 const NLMSGERR_ATTR_OFFS = 2
 const errnoBytes = 4
-const nfgenmsgBytes = 4
 
 /** Why a transaction did not happen. */
 export interface BatchRefusal {
@@ -80,7 +80,7 @@ function elementKeyAt(message: Buffer, offset: number | undefined): string | und
   if (offset === undefined || offset + 4 > message.length) return undefined
   const length = message.readUInt16LE(offset)
   // The name of the table has the same number, but is not nested.
-  const isElement = message.readUInt16LE(offset + 2) === (nft.NFTA_LIST_ELEM | nft.NLA_F_NESTED)
+  const isElement = message.readUInt16LE(offset + 2) === (nft.NFTA_LIST_ELEM | NLA_F_NESTED)
   if (!isElement || length < 8 || offset + length > message.length) return undefined
   const key = keyOfElement(Attributes.decode(message.subarray(offset + 4, offset + length)))
   return key === '' ? undefined : key

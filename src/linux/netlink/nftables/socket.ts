@@ -12,6 +12,8 @@ import {
   NLMSG_ERROR,
 } from '../constants.ts'
 import { decodeAck, decodeDone, NetlinkError } from '../failure.ts'
+import { NETLINK_NETFILTER } from '../nfnetlink.ts'
+import { receiveNow } from '../receive-now.ts'
 import { decodeMessages, encodeRequests, type NetlinkMessage } from '../wire.ts'
 import type { Batch, TableAddress } from './batch.ts'
 import { type BatchRefusal, findRefusal } from './refusal.ts'
@@ -28,7 +30,6 @@ const SOL_NETLINK = 270
 const NETLINK_CAP_ACK = 10
 const NETLINK_EXT_ACK = 11
 const MSG_TRUNC = 0x20
-const MSG_DONTWAIT = 0x40
 const receiveBytes = 64 * 1024
 /** The kernel answers within the system call; only a bug of ours waits this long. */
 const receiveTimeoutS = 10
@@ -49,7 +50,7 @@ export class NftablesSocket implements Disposable {
 
   /** Opens in the calling thread's namespace: call it within `withNetns` for another one. */
   constructor() {
-    this.#fd = new Fd(libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, nft.NETLINK_NETFILTER))
+    this.#fd = new Fd(libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER))
     try {
       const timeout = Buffer.alloc(16)
       timeout.writeBigInt64LE(BigInt(receiveTimeoutS), 0)
@@ -128,23 +129,16 @@ export class NftablesSocket implements Disposable {
   // All answers are there when send returns; there may be fewer than expected, as when the kernel stops at BATCH_BEGIN.
   #outcome(batch: Batch): Result<void, BatchRefusal> {
     const answers: NetlinkMessage[] = []
-    for (let length = this.#receiveNow(); length !== undefined; length = this.#receiveNow()) {
+    for (
+      let length = receiveNow(this.#fd, this.#buffer);
+      length !== undefined;
+      length = receiveNow(this.#fd, this.#buffer)
+    ) {
       if (length === 'lost') return err({ kind: 'unknown', code: 'ENOBUFS', text: 'the answers were lost' })
       answers.push(...decodeMessages(Buffer.from(this.#buffer.subarray(0, length))))
     }
     const refusal = findRefusal(batch, answers)
     return refusal === undefined ? ok(undefined) : err(refusal)
-  }
-
-  #receiveNow(): number | 'lost' | undefined {
-    try {
-      return libc.recv(this.#fd.number, this.#buffer, MSG_DONTWAIT)
-    } catch (error) {
-      if (!(error instanceof libc.SystemError)) throw error
-      if (error.code === 'EAGAIN') return undefined
-      if (error.code === 'ENOBUFS') return 'lost'
-      throw error
-    }
   }
 
   // A datagram that does not fit the send buffer is refused (EMSGSIZE); the kernel doubles what it is told.
