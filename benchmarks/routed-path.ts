@@ -32,7 +32,10 @@ export function makeRoutedPath(): RoutedPath {
       ensureSysctl('net/ipv4/ip_forward', '1')
       for (const scope of ['all', 'default']) ensureSysctl(`net/ipv4/conf/${scope}/rp_filter`, '0')
     })
-    for (const pod of ['client', 'server'] as const) connectPod(namespaces.node, namespaces[pod], pods[pod])
+    for (const pod of ['client', 'server'] as const) {
+      const address = pods[pod]
+      connectPod(namespaces.node, { netns: namespaces[pod], address, port: `veth-${address.split('.').at(-1) ?? ''}` })
+    }
   } catch (error) {
     void remove()
     throw error
@@ -50,14 +53,20 @@ function netnsPath(name: string): string {
   return `${netnsDirectory}/${name}`
 }
 
-function connectPod(node: string, pod: string, address: string): void {
-  const port = `veth-${address.split('.').at(-1) ?? ''}`
+export interface RoutedPod {
+  readonly netns: string
+  readonly address: string
+  /** The node's end of its veth pair. */
+  readonly port: string
+}
+
+export function connectPod(node: string, { netns, address, port }: RoutedPod): void {
   batch(node, [
-    `link add ${port} mtu ${mtuBytes} address ${gateway.mac} type veth peer name eth0 mtu ${mtuBytes} netns ${pod}`,
+    `link add ${port} mtu ${mtuBytes} address ${gateway.mac} type veth peer name eth0 mtu ${mtuBytes} netns ${netns}`,
     `link set ${port} up`,
     `route add ${address}/32 dev ${port} scope link`,
   ])
-  batch(pod, [
+  batch(netns, [
     'link set lo up',
     'link set eth0 up',
     `address add ${address}/32 dev eth0`,
@@ -67,7 +76,8 @@ function connectPod(node: string, pod: string, address: string): void {
   ])
 }
 
-function batch(netns: string, lines: readonly string[]): void {
+/** Commands of `ip`, in a namespace. */
+export function batch(netns: string, lines: readonly string[]): void {
   execFileSync('ip', ['-n', netns, '-batch', '-'], {
     input: `${lines.join('\n')}\n`,
     stdio: ['pipe', 'ignore', 'inherit'],

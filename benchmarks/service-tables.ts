@@ -1,72 +1,96 @@
-// Services in two layouts: ours, and a chain for each service and each endpoint as kube-proxy 1.36's nftables mode has them.
-import { type Ipv4, ipv4FromNumber } from '../src/base/ip.ts'
-import { type Endpoint, type Frontend, frontendKey } from '../src/proxy/service-table.ts'
+// Services as kube-proxy 1.36's nftables mode lays them out: a chain for each service and each endpoint, and a verdict map for
+// each service. Commands for `nft -f`. Leaner than the original: no comments, no firewall chains, short names.
+import { endpointsOf, serviceAddress, servicePort } from './service-objects.ts'
+import type { Endpoint } from '../src/proxy/service-table.ts'
 
-const firstService = 0x0a60_0000
-const firstEndpoint = 0x0a01_0000
-const endpointAddresses = 60_000
+const table = 'ip bench-proxy'
 
-export function serviceAddress(index: number): Ipv4 {
-  return ipv4FromNumber(firstService + index)
-}
-
-function endpointsOf(index: number, count: number): readonly Endpoint[] {
-  return Array.from({ length: count }, (_, number) => ({
-    address: ipv4FromNumber(firstEndpoint + ((index * count + number) % endpointAddresses)),
-    port: 8080,
-  }))
-}
-
-/** A TCP service of a cluster IP; the first `absent` of its endpoints are not there. */
-export function frontendOf(index: number, endpointCount: number, absent = 0): Frontend {
-  const at = { kind: 'address', address: serviceAddress(index) } as const
-  const target = { kind: 'forward', endpoints: endpointsOf(index, endpointCount).slice(absent) } as const
-  return {
-    key: frontendKey(at, 'TCP', 80),
-    service: { namespace: 'bench', name: `s${index}`, portName: '' },
-    origin: 'clusterIp',
-    at,
-    protocol: 'TCP',
-    port: 80,
-    inside: target,
-    outside: target,
-    masquerade: 'outside',
-  }
-}
-
-/** Commands for `nft -f`. */
-export function perServiceCommands(serviceCount: number, endpointCount: number): string {
+/** All of it, where nothing is. */
+export function perServiceTable(serviceCount: number, endpointCount: number): string {
   const lines = [
-    'add table ip bench-proxy',
-    'add chain ip bench-proxy mark-for-masquerade',
-    'add rule ip bench-proxy mark-for-masquerade meta mark set meta mark or 0x4000',
-    'add map ip bench-proxy service-ips { type ipv4_addr . inet_proto . inet_service : verdict; }',
-    'add chain ip bench-proxy services',
-    'add rule ip bench-proxy services ip daddr . meta l4proto . th dport vmap @service-ips',
-    'add chain ip bench-proxy nat-prerouting { type nat hook prerouting priority -100; policy accept; }',
-    'add rule ip bench-proxy nat-prerouting jump services',
+    `add table ${table}`,
+    `add chain ${table} mark-for-masquerade`,
+    `add rule ${table} mark-for-masquerade meta mark set meta mark or 0x4000`,
+    `add chain ${table} masquerading`,
+    `add rule ${table} masquerading meta mark and 0x4000 == 0 return`,
+    `add rule ${table} masquerading meta mark set meta mark xor 0x4000`,
+    `add rule ${table} masquerading masquerade fully-random`,
+    `add map ${table} service-ips { type ipv4_addr . inet_proto . inet_service : verdict; }`,
+    `add chain ${table} services`,
+    `add rule ${table} services ip daddr . meta l4proto . th dport vmap @service-ips`,
+    `add chain ${table} nat-prerouting { type nat hook prerouting priority -100; policy accept; }`,
+    `add rule ${table} nat-prerouting jump services`,
+    `add chain ${table} nat-output { type nat hook output priority -100; policy accept; }`,
+    `add rule ${table} nat-output jump services`,
+    `add chain ${table} nat-postrouting { type nat hook postrouting priority 100; policy accept; }`,
+    `add rule ${table} nat-postrouting jump masquerading`,
   ]
   const elements: string[] = []
   for (let index = 0; index < serviceCount; index++) {
-    const name = `service-${index}-bench/s${index}/tcp/`.replaceAll('/', '_')
-    const address = serviceAddress(index)
-    const endpoints = endpointsOf(index, endpointCount)
-    const targets = endpoints.map((_, number) => `${number} : goto ${name}-endpoint-${number}`)
-    endpoints.forEach(({ address: endpoint, port }, number) => {
-      const chain = `ip bench-proxy ${name}-endpoint-${number}`
-      lines.push(
-        `add chain ${chain}`,
-        `add rule ${chain} ip saddr ${endpoint} jump mark-for-masquerade`,
-        `add rule ${chain} meta l4proto tcp dnat to ${endpoint}:${port}`,
-      )
-    })
-    lines.push(
-      `add chain ip bench-proxy ${name}`,
-      `add rule ip bench-proxy ${name} ip daddr ${address} tcp dport 80 ip saddr != 10.0.0.0/8 jump mark-for-masquerade`,
-      `add rule ip bench-proxy ${name} numgen random mod ${endpointCount} vmap { ${targets.join(', ')} }`,
-    )
-    elements.push(`${address} . tcp . 80 : goto ${name}`)
+    lines.push(...chainsOf(index, endpointCount))
+    elements.push(elementOf(index))
   }
-  lines.push(`add element ip bench-proxy service-ips { ${elements.join(', ')} }`)
+  return joined([...lines, `add element ${table} service-ips { ${elements.join(', ')} }`])
+}
+
+export function perServiceAddition(index: number, endpointCount: number): string {
+  return joined([...chainsOf(index, endpointCount), `add element ${table} service-ips { ${elementOf(index)} }`])
+}
+
+/** Takes the first endpoint of each of the first services away, or puts it back. */
+export function perServiceFlip(serviceCount: number, endpointCount: number, isAbsent: boolean): string {
+  const lines: string[] = []
+  for (let index = 0; index < serviceCount; index++) {
+    const all = endpointsOf(index, endpointCount)
+    const first = all.slice(0, 1)
+    if (!isAbsent) lines.push(...first.flatMap((endpoint) => endpointChain(index, endpoint)))
+    lines.push(`flush chain ${table} ${serviceChain(index)}`, ...serviceRules(index, isAbsent ? all.slice(1) : all))
+    if (!isAbsent) continue
+    const gone = first.map((endpoint) => `${table} ${endpointChainName(index, endpoint)}`)
+    lines.push(...gone.flatMap((chain) => [`flush chain ${chain}`, `delete chain ${chain}`]))
+  }
+  return joined(lines)
+}
+
+function chainsOf(index: number, endpointCount: number): readonly string[] {
+  const endpoints = endpointsOf(index, endpointCount)
+  return [
+    ...endpoints.flatMap((endpoint) => endpointChain(index, endpoint)),
+    `add chain ${table} ${serviceChain(index)}`,
+    ...serviceRules(index, endpoints),
+  ]
+}
+
+function serviceRules(index: number, endpoints: readonly Endpoint[]): readonly string[] {
+  const rule = `add rule ${table} ${serviceChain(index)}`
+  const targets = endpoints.map((endpoint, number) => `${number} : goto ${endpointChainName(index, endpoint)}`)
+  return [
+    `${rule} ip daddr ${serviceAddress(index)} tcp dport ${servicePort} ip saddr != 10.0.0.0/8 jump mark-for-masquerade`,
+    `${rule} numgen random mod ${endpoints.length} vmap { ${targets.join(', ')} }`,
+  ]
+}
+
+function endpointChain(index: number, endpoint: Endpoint): readonly string[] {
+  const chain = `${table} ${endpointChainName(index, endpoint)}`
+  return [
+    `add chain ${chain}`,
+    `add rule ${chain} ip saddr ${endpoint.address} jump mark-for-masquerade`,
+    `add rule ${chain} meta l4proto tcp dnat to ${endpoint.address}:${endpoint.port}`,
+  ]
+}
+
+function serviceChain(index: number): string {
+  return `service-bench/s${index}/tcp/`
+}
+
+function endpointChainName(index: number, { address, port }: Endpoint): string {
+  return `endpoint-bench/s${index}/tcp/__${address}/${port}`
+}
+
+function elementOf(index: number): string {
+  return `${serviceAddress(index)} . tcp . ${servicePort} : goto ${serviceChain(index)}`
+}
+
+function joined(lines: readonly string[]): string {
   return `${lines.join('\n')}\n`
 }

@@ -26,6 +26,7 @@ import { interfaceAddresses } from './interface-addresses.ts'
 import { NodeNetwork } from './node-network.ts'
 import { viewNode } from './node-view.ts'
 import { openSource } from './open-source.ts'
+import { ReplyRouting } from './reply-routing.ts'
 import { RequestGate } from './request-gate.ts'
 import { AgentServer } from './server.ts'
 import { Tenants } from './tenants.ts'
@@ -46,6 +47,7 @@ export class Agent implements AsyncDisposable {
   readonly #journal: Journal
   readonly #tenants: Tenants
   readonly #node: NodeNetwork
+  readonly #replies: ReplyRouting
   readonly #attachments: Attachments
   readonly #gate: RequestGate
   #server: AgentServer | undefined
@@ -62,13 +64,14 @@ export class Agent implements AsyncDisposable {
 
   private constructor(options: AgentOptions, source: AddressSource, journal: Journal, bootId: string) {
     const { config, clock, logger } = options
-    const { mtuBytes, fullCheckIntervalMs, strategy, cooldownMs, maxConcurrentRequests } = config
+    const { mtuBytes, fullCheckIntervalMs, strategy, cooldownMs, maxConcurrentRequests, nodePortSupport } = config
     this.#options = options
     this.#source = source
     this.#journal = journal
     this.#tenants = new Tenants({ journal, bootId, clock, logger })
     const onReconciled = (): void => this.#nodeChanged()
     this.#node = new NodeNetwork(this.#tenants, { mtuBytes, fullCheckIntervalMs, onReconciled, clock, logger })
+    this.#replies = new ReplyRouting({ isWanted: nodePortSupport, logger })
     this.#gate = new RequestGate(maxConcurrentRequests)
     const links = this.#node.socket.dump(dumpLinks(false), decodeLink)
     const highestIfindex = Math.max(0, ...links.map(({ ifindex }) => ifindex))
@@ -127,6 +130,7 @@ export class Agent implements AsyncDisposable {
     await this.#server?.[Symbol.asyncDispose]()
     await this.#node.remover.settled()
     this.#node[Symbol.dispose]()
+    await this.#replies[Symbol.asyncDispose]()
     this.#journal[Symbol.dispose]()
     this.#options.logger.info('agent.stopped')
   }
@@ -201,6 +205,7 @@ export class Agent implements AsyncDisposable {
 
   #nodeChanged(): void {
     this.#source.poke()
+    void this.#replies.follow(this.#node.vnicPlan)
     if (this.#isAnnounced) return
     this.#announceWhenReady().catch((error: unknown) => this.#options.logger.error('announce.failed', { error }))
   }
@@ -283,6 +288,7 @@ export class Agent implements AsyncDisposable {
       journal: this.#journal,
       pool: this.#attachments.pool(),
       source: this.#source,
+      warnings: this.#replies.warnings,
       unavailable: this.#unavailable(),
     }
   }

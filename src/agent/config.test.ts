@@ -19,6 +19,7 @@ describe('parseAgentConfig', () => {
         mtuBytes: 9000,
         maxConcurrentRequests: 64,
         fullCheckIntervalMs: 60_000,
+        nodePortSupport: true,
         logLevel: 'info',
       },
     })
@@ -32,6 +33,7 @@ describe('parseAgentConfig', () => {
       mtuBytes: 1280,
       maxConcurrentRequests: 1,
       fullCheckIntervalSeconds: 3600,
+      nodePortSupport: false,
       logLevel: 'debug',
     }
     const value = {
@@ -41,6 +43,7 @@ describe('parseAgentConfig', () => {
       mtuBytes: 1280,
       maxConcurrentRequests: 1,
       fullCheckIntervalMs: 3_600_000,
+      nodePortSupport: false,
       logLevel: 'debug',
     }
     expect(parseAgentConfig(raw)).toEqual({ ok: true, value })
@@ -54,6 +57,43 @@ describe('parseAgentConfig', () => {
     ['the pod’s service account', { inCluster: true }, { kind: 'inCluster' }],
   ])('takes Kubernetes by %s for the source of addresses', (_how, raw, expected) => {
     expect(parseAgentConfig({ kubernetes: raw })).toMatchObject({ ok: true, value: { kubernetes: expected } })
+  })
+
+  const conntrack = {
+    maxPerCore: 32_768,
+    min: 131_072,
+    tcpEstablishedTimeoutSeconds: 86_400,
+    tcpCloseWaitTimeoutSeconds: 3600,
+  }
+  const health = { address: '0.0.0.0', port: 10_256 }
+  const metrics = { address: '127.0.0.1', port: 10_249 }
+  const untouched = { maxPerCore: 0, min: 0, tcpEstablishedTimeoutSeconds: 0, tcpCloseWaitTimeoutSeconds: 0 }
+  test.each<[what: string, services: unknown, expected: unknown]>([
+    ['off when nothing is said', undefined, undefined],
+    ['off when nothing is said of it', {}, undefined],
+    ['off when told so, whatever else is said', { enabled: false, health: { port: 1 } }, undefined],
+    ['on, with kube-proxy’s ports and limits', { enabled: true }, { health, metrics, conntrack }],
+    ['without ports, by false', { enabled: true, health: false, metrics: false }, { conntrack }],
+    ['without ports, by 0', { enabled: true, health: { port: 0 }, metrics: { port: 0 } }, { conntrack }],
+    [
+      'on other ports',
+      { enabled: true, health: { address: '10.0.0.2' }, metrics: { address: '::', port: 9_999 } },
+      { health: { ...health, address: '10.0.0.2' }, metrics: { address: '::', port: 9_999 }, conntrack },
+    ],
+    [
+      'leaving the kernel’s limits alone',
+      { enabled: true, conntrack: false },
+      { health, metrics, conntrack: untouched },
+    ],
+    [
+      'with a limit of its own',
+      { enabled: true, conntrack: { min: 7 } },
+      { health, metrics, conntrack: { ...conntrack, min: 7 } },
+    ],
+  ])('has the service proxy %s', (_what, services, expected) => {
+    const parsed = parseAgentConfig({ kubernetes: { inCluster: true, ...(services !== undefined && { services }) } })
+    const value = parsed.ok && 'kubernetes' in parsed.value ? parsed.value.kubernetes.services : 'refused'
+    expect(value).toEqual(expected)
   })
 
   const one = 'kubernetes: must have exactly one of kubeconfig and inCluster'
@@ -137,6 +177,43 @@ describe('parseAgentConfig', () => {
       'a way to Kubernetes that there is not',
       { kubernetes: { kubeConfig: '/a' } },
       ['kubernetes.kubeConfig: is not a known field', `${one} (got {})`],
+    ],
+    [
+      'a service proxy that is neither on nor off',
+      { kubernetes: { inCluster: true, services: { enabled: 'yes' } } },
+      ['kubernetes.services.enabled: must be true or false (got "yes")'],
+    ],
+    [
+      'true for the service proxy',
+      { kubernetes: { inCluster: true, services: true } },
+      ['kubernetes.services: must be {enabled: true} (got true)'],
+    ],
+    [
+      'health checks at a name, and metrics beyond the last port',
+      {
+        kubernetes: { inCluster: true, services: { health: { address: 'localhost' }, metrics: { port: 65_536 } } },
+      },
+      [
+        'kubernetes.services.health.address: must be an IP address of this node (got "localhost")',
+        'kubernetes.services.metrics.port: must be at most 65535 (got 65536)',
+      ],
+    ],
+    [
+      'true for a port or for limits',
+      { kubernetes: { inCluster: true, services: { metrics: true, conntrack: true } } },
+      [
+        'kubernetes.services.metrics: must be {address: 127.0.0.1, port: 10249}, or false for no metrics (got true)',
+        'kubernetes.services.conntrack: must be {maxPerCore, min, tcpEstablishedTimeoutSeconds, ' +
+          'tcpCloseWaitTimeoutSeconds}, or false to leave all as it is (got true)',
+      ],
+    ],
+    [
+      'a negative limit, and one that there is not',
+      { kubernetes: { inCluster: true, services: { conntrack: { min: -1, max: 5 } } } },
+      [
+        'kubernetes.services.conntrack.min: must be at least 0 (got -1)',
+        'kubernetes.services.conntrack.max: is not a known field',
+      ],
     ],
     [
       'several errors, all at once',

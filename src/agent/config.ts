@@ -1,7 +1,9 @@
+import { isIP } from 'node:net'
 import * as z from 'zod'
 import type { Result } from '../base/result.ts'
 import { type FieldError, parseWith } from '../base/schema.ts'
 import type { AllocationStrategy } from '../ipam/allocator.ts'
+import { withoutUndefined } from '../kube/object.ts'
 
 /** What an operator may change. Everything has a default but the source of addresses. */
 export type AgentConfig = AgentSettings & AddressSourceConfig
@@ -18,7 +20,24 @@ export type KubernetesConfig = ApiServerConfig & {
 }
 
 export interface ServicesConfig {
-  readonly enabled: true
+  /** Where `/healthz` and `/livez` are answered; absent: nowhere. */
+  readonly health?: ListenAddress
+  readonly metrics?: ListenAddress
+  readonly conntrack: ConntrackSettings
+}
+
+export interface ListenAddress {
+  readonly address: string
+  readonly port: number
+}
+
+/** Of the kernel's connection tracking; 0: left as it is. */
+export interface ConntrackSettings {
+  readonly maxPerCore: number
+  /** What `maxPerCore` makes of all cores is at least this. */
+  readonly min: number
+  readonly tcpEstablishedTimeoutSeconds: number
+  readonly tcpCloseWaitTimeoutSeconds: number
 }
 
 export type ApiServerConfig =
@@ -34,6 +53,8 @@ export interface AgentSettings {
   readonly maxConcurrentRequests: number
   /** How often everything is compared with the kernel, whatever the notifications said. */
   readonly fullCheckIntervalMs: number
+  /** Replies to NodePorts and hostPorts leave by the VNIC that has the node's address. */
+  readonly nodePortSupport: boolean
   readonly logLevel: LogLevel
 }
 
@@ -60,19 +81,66 @@ const wholeNumber = (from: number, to: number): z.ZodNumber =>
 
 const absolutePath = (what: string): z.ZodString => z.string(what).startsWith('/', 'must be absolute')
 
+/** `false`, or port 0: nobody listens. */
+function listenAddress(what: string, address: string, port: number): z.ZodType<ListenAddress | undefined> {
+  const whole = z.strictObject(
+    {
+      address: z.string('must be an IP address').refine(isIP, 'must be an IP address of this node').default(address),
+      port: wholeNumber(0, 65_535).default(port),
+    },
+    `must be {address: ${address}, port: ${port}}, or false for no ${what}`,
+  )
+  return z
+    .preprocess((raw) => (raw === false ? { port: 0 } : raw), whole.prefault({}))
+    .transform((listen) => (listen.port === 0 ? undefined : listen))
+}
+
+const untouched: ConntrackSettings = {
+  maxPerCore: 0,
+  min: 0,
+  tcpEstablishedTimeoutSeconds: 0,
+  tcpCloseWaitTimeoutSeconds: 0,
+}
+
+// kube-proxy's own defaults (KubeProxyConfiguration, conntrack).
+const conntrackSchema: z.ZodType<ConntrackSettings> = z.preprocess(
+  (raw) => (raw === false ? untouched : raw),
+  z
+    .strictObject(
+      {
+        maxPerCore: wholeNumber(0, 2 ** 24).default(32_768),
+        min: wholeNumber(0, 2 ** 30).default(131_072),
+        tcpEstablishedTimeoutSeconds: wholeNumber(0, 10_000_000).default(86_400),
+        tcpCloseWaitTimeoutSeconds: wholeNumber(0, 10_000_000).default(3600),
+      },
+      'must be {maxPerCore, min, tcpEstablishedTimeoutSeconds, tcpCloseWaitTimeoutSeconds}, or false to leave all as it is',
+    )
+    .prefault({}),
+)
+
+const servicesSchema = z
+  .strictObject(
+    {
+      enabled: z.boolean('must be true or false').default(false),
+      health: listenAddress('health checks', '0.0.0.0', 10_256),
+      metrics: listenAddress('metrics', '127.0.0.1', 10_249),
+      conntrack: conntrackSchema,
+    },
+    'must be {enabled: true}',
+  )
+  .transform(({ enabled, ...config }): ServicesConfig | undefined => (enabled ? withoutUndefined(config) : undefined))
+
 const kubernetesSchema = z
   .strictObject(
     {
       kubeconfig: absolutePath('must be the path of a kubeconfig').optional(),
       inCluster: z.literal(true, 'must be true, or left out').optional(),
-      services: z
-        .strictObject({ enabled: z.boolean('must be true or false').default(false) }, 'must be {enabled: true}')
-        .optional(),
+      services: servicesSchema.optional(),
     },
     'must be {kubeconfig: PATH} or {inCluster: true}',
   )
   .transform(({ kubeconfig, inCluster, services }, context): KubernetesConfig => {
-    const also = services?.enabled === true ? { services: { enabled: true } as const } : {}
+    const also = services === undefined ? {} : { services }
     if (kubeconfig !== undefined && inCluster === undefined) return { kind: 'kubeconfig', path: kubeconfig, ...also }
     if (kubeconfig === undefined && inCluster === true) return { kind: 'inCluster', ...also }
     const message = 'must have exactly one of kubeconfig and inCluster'
@@ -91,6 +159,7 @@ const configSchema: z.ZodType<AgentConfig> = z
     mtuBytes: wholeNumber(1280, 9216).default(9000),
     maxConcurrentRequests: wholeNumber(1, 1024).default(64),
     fullCheckIntervalSeconds: wholeNumber(1, 3600).default(60),
+    nodePortSupport: z.boolean('must be true or false').default(true),
     logLevel: z.enum(logLevels, `must be one of ${logLevels.join(', ')}`).default('info'),
   })
   .transform(({ cooldownSeconds, fullCheckIntervalSeconds, vnicsFile, kubernetes, ...rest }, context): AgentConfig => {

@@ -16,6 +16,7 @@ export interface ControlSources {
   readonly journal: Journal
   readonly pool: AddressPool
   readonly source: Pick<AddressSource, 'status'>
+  readonly warnings: readonly string[]
   /** Why the node cannot have addresses for pods yet. */
   readonly unavailable: string | undefined
 }
@@ -27,7 +28,7 @@ export function answerControl(question: unknown, sources: ControlSources): Resul
   return ok(describeStatus(sources))
 }
 
-function describeStatus({ nodeName, node, journal, pool, source, unavailable }: ControlSources): AgentStatus {
+function describeStatus({ nodeName, node, journal, pool, source, warnings, unavailable }: ControlSources): AgentStatus {
   const { vnics, strayed } = usage(pool)
   const usages = new Map(vnics.map((entry) => [entry.vnicId, entry]))
   const problems = unavailable === undefined ? node.problems : [unavailable]
@@ -36,6 +37,7 @@ function describeStatus({ nodeName, node, journal, pool, source, unavailable }: 
     node: nodeName,
     ready: problems.length === 0,
     problems,
+    warnings,
     source: source.status(),
     rssBytes: process.memoryUsage.rss(),
     strayed,

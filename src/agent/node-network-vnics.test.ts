@@ -18,11 +18,11 @@ describe('NodeNetwork, when VNICs come and go', () => {
     node.network.setVnics([primary, podVnic])
     expect(node.network.problems).toEqual(['VNIC pods: no interface has MAC 02:00:17:00:00:02'])
     // Until then its pods, had it any, must not send by another VNIC.
-    expect(sourceRules(node)).toEqual(['1536:	from 10.0.4.0/24 lookup 29999 proto 118'])
+    expect(sourceRules(node)).toEqual(['1536:	from 10.0.4.0/24 fwmark 0/0x1000 lookup 29999 proto 118'])
     expect(node.netns.ipLines('route show table 29999')).toEqual(['unreachable default proto 118'])
     node.plug(podVnic)
     await until(() => node.network.problems, [])
-    expect(sourceRules(node)).toEqual(['1536:	from 10.0.4.0/24 lookup 30011 proto 118'])
+    expect(sourceRules(node)).toEqual(['1536:	from 10.0.4.0/24 fwmark 0/0x1000 lookup 30011 proto 118'])
     expect(node.netns.ipLines('-o link show dev ens5')[0]).toMatch(/\bUP\b.* mtu 9000 /)
     expect(node.netns.ipLines('route show table 30011')).toEqual([
       'default via 10.0.4.1 dev ens5 proto 118',
@@ -48,8 +48,8 @@ describe('NodeNetwork, when VNICs come and go', () => {
     node.netns.ip('link del ens6')
     await until(() => node.network.problems, ['VNIC more: no interface has MAC 02:00:17:00:00:03'])
     expect(sourceRules(node)).toEqual([
-      '1536:	from 10.0.4.0/25 lookup 30011 proto 118',
-      '1536:	from 10.0.4.128/25 lookup 29999 proto 118',
+      '1536:	from 10.0.4.0/25 fwmark 0/0x1000 lookup 30011 proto 118',
+      '1536:	from 10.0.4.128/25 fwmark 0/0x1000 lookup 29999 proto 118',
     ])
     expect(node.netns.ipLines('route show table all').filter((line) => line.includes('30012'))).toEqual([])
   })
@@ -62,7 +62,7 @@ describe('NodeNetwork, when VNICs come and go', () => {
     await until(() => node.network.problems.length, 1)
     node.netns.ip(`link add name ens7 index 33 address ${podVnic.mac} type veth peer name w7`)
     await until(() => node.network.problems, [])
-    expect(sourceRules(node)).toEqual(['1536:	from 10.0.4.0/24 lookup 30033 proto 118'])
+    expect(sourceRules(node)).toEqual(['1536:	from 10.0.4.0/24 fwmark 0/0x1000 lookup 30033 proto 118'])
   })
 
   it('takes everything of a VNIC away that is listed no more, though its interface stays', () => {
@@ -107,7 +107,39 @@ function asIpv4({ address, prefixLength }: NonNullable<Rule['from']>): Ipv4Cidr 
   return { address, prefixLength }
 }
 
-const sameRule = (a: Rule, b: Rule): boolean => a.table === b.table && JSON.stringify(a.from) === JSON.stringify(b.from)
+const sameRule = (a: Rule, b: Rule): boolean =>
+  a.table === b.table && a.unlessMarked === b.unlessMarked && JSON.stringify(a.from) === JSON.stringify(b.from)
+
+describe('NodeNetwork, after an agent whose rules did not know of the mark', () => {
+  const marked = '1536:	from 10.0.4.0/24 fwmark 0/0x1000 lookup 30011 proto 118'
+  const [without, withMask] = ['', 'fwmark 0/0x1000 '].map(
+    (mask) => `rule add priority 1536 from 10.0.4.0/24 ${mask}table 30011 protocol 118`,
+  )
+
+  // Asked to delete the one without a mask, the kernel takes the first of the two, whichever that is (fib_rules.c, rule_find).
+  test.each([
+    ['as it left them', [without]],
+    ['behind those of a newer one: it was put back for a while', [withMask, without]],
+  ])('replaces them, with no moment without a rule: %s', async (_what, left) => {
+    using node = new TestNode()
+    node.plug(podVnic)
+    for (const command of left) node.netns.ip(command ?? '')
+    const seen: NetworkChange[] = []
+    using _ = withNetns(node.netns.fd, () => new NetlinkMonitor((change) => seen.push(change)))
+    node.network.setVnics([primary, podVnic])
+    await until(() => sourceRules(node), [marked])
+    node.netns.ip('rule add priority 7777 lookup 77')
+    await until(() => seen.some((change) => change.kind === 'rule.set' && change.rule.priority === 7777), true)
+    let present = left.length
+    const counts = seen.flatMap((change) => {
+      if (change.kind === 'rule.set' && change.rule.priority === 1536) return [++present]
+      return change.kind === 'rule.deleted' && change.rule.priority === 1536 ? [--present] : []
+    })
+    expect(counts.at(-1)).toBe(1)
+    expect(Math.min(...counts)).toBe(1)
+    expect(node.network.problems).toEqual([])
+  })
+})
 
 describe('NodeNetwork, while addresses move between VNICs', () => {
   const pool = Array.from({ length: 60 }, (_, index) => ipv4FromNumber(ipv4ToNumber(ip4('10.0.4.20')) + index * 3))
@@ -182,6 +214,7 @@ function currentRules(node: TestNode): readonly Rule[] {
       priority: 1536,
       table: Number(object['table']),
       from: { address: ip4(String(object['src'])), prefixLength: Number(object['srclen'] ?? 32) },
+      unlessMarked: Number(object['fwmask']),
       protocol: 118,
     }))
 }

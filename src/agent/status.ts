@@ -7,6 +7,8 @@ export interface AgentStatus {
   readonly node: string
   readonly ready: boolean
   readonly problems: readonly string[]
+  /** What does not work, though pods get their network. */
+  readonly warnings: readonly string[]
   readonly rssBytes: number
   /** Who tells the node's VNICs and addresses. */
   readonly source: SourceStatus
@@ -57,6 +59,26 @@ export interface KubernetesSourceStatus {
   /** What of the NativePodNetwork is missing or of no use, and what is being tried again. */
   readonly problems: readonly string[]
   readonly releases: readonly ReleaseStatus[]
+  /** Absent: this agent leaves Services alone. */
+  readonly services?: ServiceProxyStatus
+}
+
+/** The service proxy of this node. */
+export interface ServiceProxyStatus {
+  /**
+   * `waiting`: for the API server's lists, or for the Node; `refused`: kube-proxy's rules are here, and none of ours;
+   * `failing`: the kernel has older rules than it should have; `running`: it has what the API server told.
+   */
+  readonly state: 'waiting' | 'refused' | 'failing' | 'running'
+  readonly because?: string
+  /** Those that are translated. */
+  readonly services: number
+  /** Different addresses and ports that packets are led to. */
+  readonly endpoints: number
+  /** When the kernel last had all that was told. */
+  readonly lastSyncMs?: number
+  /** A kube-proxy that came later; ports that are not open; what of which Services is left out. */
+  readonly problems: readonly string[]
 }
 
 export interface ReleaseStatus {

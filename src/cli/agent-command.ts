@@ -5,11 +5,15 @@ import { Agent } from '../agent/agent.ts'
 import { type AgentPaths, parseAgentConfig } from '../agent/config.ts'
 import { readInputFile } from '../agent/input-files.ts'
 import { uninstallPlugin } from '../agent/installation.ts'
+import { replyTableName } from '../agent/reply-table.ts'
 import { systemClock } from '../base/clock.ts'
 import { flushDatapath } from '../datapath/flush.ts'
+import { removeTable } from '../nftables/remove-table.ts'
 import { CliError } from './cli-error.ts'
 import { pinoLogger } from './pino-logger.ts'
 import { builtExecutable } from './project-root.ts'
+
+const tableTimeoutMs = 30_000
 
 interface AgentFlags {
   readonly nodeName: string
@@ -39,7 +43,11 @@ export function uninstallCommand(): Command {
     .description('take the plugin and its configuration off this node; running pods keep their network')
     .option('--cni-bin-dir <dir>', 'where the container runtime looks for plugins', '/opt/cni/bin')
     .option('--cni-conf-dir <dir>', 'where the container runtime looks for configurations', '/etc/cni/net.d')
-    .option('--flush', 'also take away rules and routes: pods that still run lose their network', false)
+    .option(
+      '--flush',
+      'also take away rules, routes and our table of nftables: pods that still run lose their network',
+      false,
+    )
     .action(uninstall)
 }
 
@@ -54,6 +62,9 @@ async function uninstall({ cniBinDir, cniConfDir, flush }: UninstallFlags): Prom
     throw new CliError(flushed.error.map(({ operation, error }) => `${operation}: ${error.message}`).join('; '))
   }
   logger.info('uninstall.flushed', { operations: flushed.value })
+  const removed = await removeTable({ family: 'ip', name: replyTableName }, AbortSignal.timeout(tableTimeoutMs))
+  // Without the library no agent has made it.
+  if (!removed.ok) logger.warn('uninstall.table', { table: replyTableName, problem: removed.error })
 }
 
 async function runAgent(flags: AgentFlags): Promise<void> {

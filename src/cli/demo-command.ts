@@ -14,7 +14,7 @@ interface DemoFlags {
 export function demoCommand(): Command {
   return new Command('demo')
     .description(
-      'build a cluster, show its pods talking with VCN addresses of their own and its nodes growing, check it, and remove it',
+      'build a cluster, show its pods talking with VCN addresses of their own, its nodes growing and a service being translated, check it, and remove it',
     )
     .option(
       '--scenario <file>',

@@ -1,10 +1,14 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { Command } from 'commander'
-import { Libnftables } from '../nftables/libnftables.ts'
-import { NftablesWriter } from '../nftables/writer.ts'
+import { listNftablesNames } from '../linux/netlink/nftables-names.ts'
+import { removeTable } from '../nftables/remove-table.ts'
 import { serviceTableName } from '../proxy/rule-names.ts'
 import { CliError } from './cli-error.ts'
 
 const timeoutMs = 30_000
+/** A running proxy makes its table anew within half a second, when there is little to load. */
+const repairMs = 1_500
+const title = `table ip ${serviceTableName}`
 
 export function proxyCommand(): Command {
   return new Command('proxy')
@@ -20,10 +24,24 @@ export function proxyCommand(): Command {
 }
 
 async function cleanUp(): Promise<void> {
-  const library = Libnftables.load()
-  if (!library.ok) throw new CliError(library.error)
-  await using writer = new NftablesWriter({ library: library.value, family: 'ip', name: serviceTableName })
-  const removed = await writer.remove(AbortSignal.timeout(timeoutMs))
-  if (!removed.ok) throw new CliError(removed.error.message)
-  process.stdout.write(`table ip ${serviceTableName} is not there (any more)\n`)
+  const wasThere = isThere()
+  const removed = await removeTable({ family: 'ip', name: serviceTableName }, AbortSignal.timeout(timeoutMs))
+  if (!removed.ok) throw new CliError(removed.error)
+  if (!wasThere) {
+    process.stdout.write(`${title} is not there\n`)
+    return
+  }
+  await delay(repairMs)
+  if (isThere()) {
+    throw new CliError(
+      `somebody has made ${title} again: turn the service proxy off in agent.yaml (kubernetes.services) and restart ` +
+        'the agent before the clean-up',
+    )
+  }
+  process.stdout.write(`removed ${title}\n`)
+}
+
+function isThere(): boolean {
+  const { tables } = listNftablesNames(() => false)
+  return tables.some(({ family, table }) => family === 'ip' && table === serviceTableName)
 }

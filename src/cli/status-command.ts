@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import type { AgentStatus, KubernetesSourceStatus, SourceStatus } from '../agent/status.ts'
+import type { AgentStatus, KubernetesSourceStatus, ServiceProxyStatus, SourceStatus } from '../agent/status.ts'
 import { fetchAgentStatus } from './agent-client.ts'
 import { formatTable } from './table.ts'
 
@@ -40,7 +40,8 @@ function describe(status: AgentStatus): string {
     ]),
   )
   const strayed = status.strayed.map((address) => `address ${address} is held by a pod, but on no VNIC of this node\n`)
-  return `node ${status.node}: ${state}\n${describeSource(status.source)}\n${vnics}\n${pods}${strayed.join('')}`
+  const warnings = status.warnings.map((warning) => `warning: ${warning}\n`).join('')
+  return `node ${status.node}: ${state}\n${warnings}${describeSource(status.source)}\n${vnics}\n${pods}${strayed.join('')}`
 }
 
 function describeSource(source: SourceStatus): string {
@@ -55,8 +56,20 @@ function describeSource(source: SourceStatus): string {
     ...releases.map(({ address, vnicId, state, waiting }) => {
       return `release: ${address} of ${vnicId}: ${state}${waiting === undefined ? '' : `, ${waiting}`}`
     }),
+    ...describeServices(source.services),
     '',
   ].join('\n')
+}
+
+function describeServices(services: ServiceProxyStatus | undefined): readonly string[] {
+  if (services === undefined) return ['services: off, somebody else translates them']
+  const { state, because, services: count, endpoints, lastSyncMs, problems } = services
+  const synced = lastSyncMs === undefined ? 'never' : new Date(lastSyncMs).toISOString()
+  return [
+    `services: ${state}${because === undefined ? '' : `: ${because}`}`,
+    `services: ${count} to ${endpoints} endpoints, kernel last complete ${synced}`,
+    ...problems.map((problem) => `services: problem: ${problem}`),
+  ]
 }
 
 const origins: Readonly<Record<KubernetesSourceStatus['origin'], string>> = {

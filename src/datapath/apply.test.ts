@@ -55,6 +55,12 @@ describe('apply', () => {
       '10.0.4.1 dev near proto 118 scope link linkdown',
     ],
     ['a rule', { kind: 'rule.add', rule }, 'rule show', '1536:	from 10.0.4.0/24 lookup 30011 proto 118'],
+    [
+      'a rule for packets without a mark',
+      { kind: 'rule.add', rule: { ...rule, protocol: 4, unlessMarked: 0x1000 } },
+      'rule show',
+      '1536:	from 10.0.4.0/24 fwmark 0/0x1000 lookup 30011 proto static',
+    ],
   ])('makes %s, and finds no fault with it being there already', (_what, operation, shows, line) => {
     expect(apply([operation], node.socket)).toEqual({ ok: true, value: undefined })
     expect(node.ipLines(shows)).toContain(line)

@@ -108,6 +108,7 @@ function describeRoute({ destination, table, ifindex, gateway }: Route): string 
   return `route ${formatCidr(destination)}${via} through interface ${ifindex} in table ${table}`
 }
 
-function describeRule({ priority, from, table }: Rule): string {
-  return `rule ${priority}: from ${from === undefined ? 'all' : formatCidr(from)} lookup ${table}`
+function describeRule({ priority, from, unlessMarked, table }: Rule): string {
+  const mark = unlessMarked === undefined ? '' : ` fwmark 0/0x${unlessMarked.toString(16)}`
+  return `rule ${priority}: from ${from === undefined ? 'all' : formatCidr(from)}${mark} lookup ${table}`
 }

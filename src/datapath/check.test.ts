@@ -99,7 +99,7 @@ const losses: readonly Disturbance[] = [
     'the VNIC’s rule',
     'node',
     'rule del priority 1536',
-    ['on the node: adding rule 1536: from 10.0.4.0/24 lookup 30011'],
+    ['on the node: adding rule 1536: from 10.0.4.0/24 fwmark 0/0x1000 lookup 30011'],
   ],
   [
     'the VNIC’s default route',

@@ -41,6 +41,7 @@ const rules = (by: fc.Arbitrary<number>, others: fc.Arbitrary<true>): fc.Arbitra
         priority: fc.constantFrom(512, 1536),
         table: fc.constantFrom(20_000, 30_011),
         from: destination,
+        unlessMarked: fc.constant(0x1000),
         protocol: by,
         hasOtherSelectors: others,
       },

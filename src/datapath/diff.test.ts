@@ -128,6 +128,14 @@ const lacks: readonly Row[] = [
     ['adding rule 1536: from 10.0.4.0/24 lookup 30011', 'deleting rule 1536: from 10.0.4.0/24 lookup 30012'],
   ],
   [
+    'a rule spares packets with a mark and should not, or the other way round: the right one is added before it is deleted',
+    { ...complete, rules: [{ ...rule, unlessMarked: 0x1000 }] },
+    [
+      'adding rule 1536: from 10.0.4.0/24 lookup 30011',
+      'deleting rule 1536: from 10.0.4.0/24 fwmark 0/0x1000 lookup 30011',
+    ],
+  ],
+  [
     'a rule like it holds for some packets only (a mark, an interface): it is added',
     { ...complete, rules: [{ ...rule, hasOtherSelectors: true }] },
     ['adding rule 1536: from 10.0.4.0/24 lookup 30011'],

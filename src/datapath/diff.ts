@@ -111,6 +111,6 @@ function routeText(route: Route): string {
   return `${routeSlot(route)} ${type ?? ''} ${ifindex} ${gateway ?? ''} ${source ?? ''} ${scope} ${protocol}`
 }
 
-function ruleText({ family, priority, from, table, protocol }: Rule): string {
-  return `${family} ${priority} ${from === undefined ? 'all' : formatCidr(from)} ${table} ${protocol}`
+function ruleText({ family, priority, from, unlessMarked = 0, table, protocol }: Rule): string {
+  return `${family} ${priority} ${from === undefined ? 'all' : formatCidr(from)} ${unlessMarked} ${table} ${protocol}`
 }

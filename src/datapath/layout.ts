@@ -18,6 +18,15 @@ export const podRulePriority = 512
  */
 export const sourceRulePriority = 1536
 
+/**
+ * The bit of the packet mark that leads a packet past the node's rules at `sourceRulePriority`, to the main table: for
+ * replies whose source will be translated to an address that no secondary VNIC owns. It is set last in prerouting and
+ * taken off first in forward: others do not see it, so that what matters is that no other sets it. Of the 32 bits this is
+ * the only one that is Cilium's alone, which would be in our place: kube-proxy has 0x4000 and 0x8000, portmap 0x2000,
+ * Istio compares 0xfff, AWS's plugin has 0x80, Calico, Weave and Tailscale 0xffff0000 (github.com/fwmark/registry).
+ */
+export const replyMark = 0x1000
+
 /** Nothing leaves by it: for the addresses of VNICs that have no interface on the node. */
 export const missingVnicTable = 29_999
 

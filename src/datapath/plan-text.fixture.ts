@@ -35,9 +35,12 @@ export function planText(plan: NetnsPlan): readonly string[] {
         metric !== undefined && `metric ${metric}`,
       ),
     ),
-    ...plan.rules.map(
-      ({ priority, from, table, protocol }) =>
-        `rule ${priority}: from ${from === undefined ? 'all' : formatCidr(from)} lookup ${table} proto ${protocol}`,
+    ...plan.rules.map(({ priority, from, unlessMarked, table, protocol }) =>
+      words(
+        `rule ${priority}: from ${from === undefined ? 'all' : formatCidr(from)}`,
+        unlessMarked !== undefined && `fwmark 0/0x${unlessMarked.toString(16)}`,
+        `lookup ${table} proto ${protocol}`,
+      ),
     ),
   ]
 }
@@ -72,9 +75,12 @@ export function kernelText(netns: TestNetns, plan: NetnsPlan): readonly string[]
       ),
     ...netns
       .ipJson('rule show')
-      .map(
-        (object) =>
-          `rule ${text(object, 'priority')}: from ${ruleSource(object)} lookup ${text(object, 'table')} proto ${text(object, 'protocol')}`,
+      .map((object) =>
+        words(
+          `rule ${text(object, 'priority')}: from ${ruleSource(object)}`,
+          object['fwmask'] !== undefined && `fwmark ${text(object, 'fwmark')}/${text(object, 'fwmask')}`,
+          `lookup ${text(object, 'table')} proto ${text(object, 'protocol')}`,
+        ),
       ),
   ]
   const wanted = planText(plan)

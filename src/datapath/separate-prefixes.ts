@@ -14,9 +14,10 @@ export interface OwnedPrefix<Owner> {
 /**
  * The fewest disjoint blocks of a subnet that separate the addresses of different owners.
  *
- * A block may cover addresses that nobody here owns: they never occur as a source on this node. One owner needs one
- * block, the subnet. Overlapping blocks in longest-first order could be fewer, but only disjoint ones may be
- * exchanged one by one while packets flow: every old and every new block says the same of every address.
+ * A block may cover addresses that nobody here owns: they never occur as a source on this node, but for packets that it
+ * translates (the agent's reply-table.ts). One owner needs one block, the subnet. Overlapping blocks in longest-first order
+ * could be fewer, but only disjoint ones may be exchanged one by one while packets flow: every old and every new block says
+ * the same of every address.
  */
 export function separatePrefixes<Owner>(
   subnet: Ipv4Cidr,

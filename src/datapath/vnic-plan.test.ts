@@ -70,7 +70,7 @@ describe('planVnics', () => {
     const plan = planVnics([{ vnic: testVnic('a', '02:00:17:00:00:02', addresses), link: testLink(3) }], 9000)
     expect(planText({ ...plan, links: [], routes: [] })).toEqual([
       'rule 512: from all lookup 20000 proto 118',
-      'rule 1536: from 10.0.4.0/24 lookup 30003 proto 118',
+      'rule 1536: from 10.0.4.0/24 fwmark 0/0x1000 lookup 30003 proto 118',
     ])
   })
 

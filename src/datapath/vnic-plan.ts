@@ -9,6 +9,7 @@ import {
   missingVnicTable,
   podRulePriority,
   podTable,
+  replyMark,
   routingProtocol,
   rpFilter,
   unusedAddressMetric,
@@ -57,7 +58,7 @@ export function planVnics(vnics: readonly LocatedVnic[], mtuBytes: number, missi
 }
 
 // The node configures its primary VNIC by itself. Loose: traffic from outside to a pod on another VNIC (NodePort)
-// comes in here although its answer would, by the pod's source rule, leave there.
+// comes in here, and the check looks the answer up by the pod's source rule: nothing has marked it yet.
 function planPrimary({ link }: LocatedVnic): NetnsPlan {
   const links = [{ ifindex: link.ifindex, up: true, ipv4Conf: { forwarding: 1, rpFilter: rpFilter.loose } }] as const
   return { links, addresses: [], neighbours: [], routes: [], rules: [] }
@@ -114,6 +115,7 @@ interface SourceOwner {
   readonly localAddresses: readonly Ipv4[]
 }
 
+// Not for packets that carry `replyMark`: those leave where their translated source lives, not where the pod does.
 function planSourceRules(located: readonly LocatedVnic[], missing: readonly Vnic[]): readonly Rule[] {
   const owners: readonly SourceOwner[] = [
     ...located.map(({ vnic, link, localAddresses = [] }) => ({
@@ -135,6 +137,7 @@ function planSourceRules(located: readonly LocatedVnic[], missing: readonly Vnic
         family: 4 as const,
         priority: sourceRulePriority,
         from: prefix,
+        unlessMarked: replyMark,
         table: owner.table,
         protocol: routingProtocol,
       }))

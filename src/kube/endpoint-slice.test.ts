@@ -86,7 +86,7 @@ const rows: readonly (readonly [string, object, string])[] = [
     { addresses: ['224.0.0.1'] },
     'endpoints[0].addresses[0]: "224.0.0.1" is multicast or reserved',
   ],
-  ['an address that is none', { addresses: [7] }, 'endpoints[0].addresses[0]: must be an IP address'],
+  ['an address that is none', { addresses: [7] }, 'endpoints[0].addresses[0]: must be an IP address (got 7)'],
   [
     'a condition that is no flag',
     { ...good, conditions: { ready: 'yes' } },
@@ -121,7 +121,8 @@ test('a port 0 is left out and told, the next one is kept', () => {
   expect(slice.problems.map(({ field }) => field)).toEqual(['ports[0].port'])
 })
 
-test('a slice of an unknown address type is refused', () => {
-  const parsed = parseEndpointSlice({ metadata, addressType: 'IPX' })
-  expect(parsed.ok ? '' : formatFieldErrors(parsed.error)).toBe('addressType: must be IPv4, IPv6, FQDN (got "IPX")')
+test('a slice of an unknown address type has nothing but that problem', () => {
+  const slice = parse({ addressType: 'IPX', endpoints: [{ addresses: ['10.0.0.1'] }], ports: 'all' })
+  expect(slice).toMatchObject({ addressType: 'unknown', endpoints: [], ports: [] })
+  expect(formatFieldErrors(slice.problems)).toBe('addressType: must be IPv4, IPv6, FQDN (got "IPX")')
 })

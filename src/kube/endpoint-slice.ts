@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { familyOf, type Ip } from '../base/ip.ts'
 import { err, ok, type Result } from '../base/result.ts'
-import { type FieldError, parseWith } from '../base/schema.ts'
+import { type FieldError, parseWith, viaParser } from '../base/schema.ts'
 import { LenientReader } from './lenient-reader.ts'
 import { type KubeObject, objectMeta, type ObjectMeta, withoutUndefined } from './object.ts'
 import { parseServiceAddress } from './service-address.ts'
@@ -19,7 +19,8 @@ export interface EndpointSlice extends KubeObject {
   readonly problems: readonly FieldError[]
 }
 
-export type AddressType = 'IPv4' | 'IPv6' | 'FQDN'
+/** `unknown`: it says something else, and has no endpoints. */
+export type AddressType = (typeof addressTypes)[number] | 'unknown'
 
 export interface SliceEndpoint {
   /** The first usable one: the API calls the addresses of an endpoint interchangeable. */
@@ -43,12 +44,24 @@ export interface SlicePort {
 const serviceNameLabel = 'kubernetes.io/service-name'
 
 const addressTypes = ['IPv4', 'IPv6', 'FQDN'] as const
+const addressTypeSchema: z.ZodType<AddressType> = z.enum(addressTypes, `must be ${addressTypes.join(', ')}`)
 const envelope = z.object({
   metadata: objectMeta,
-  addressType: z.enum(addressTypes, `must be ${addressTypes.join(', ')}`),
+  addressType: z.unknown().optional(),
   endpoints: z.unknown().optional(),
   ports: z.unknown().optional(),
 })
+
+function addressOfFamily(type: 'IPv4' | 'IPv6'): z.ZodType<Ip> {
+  const parseOfFamily = (text: string): Result<Ip, string> => {
+    const parsed = parseServiceAddress(text)
+    if (!parsed.ok || `IPv${familyOf(parsed.value)}` === type) return parsed
+    return err(`${JSON.stringify(text)} is not an ${type} address, as the slice's addressType says`)
+  }
+  return z.string('must be an IP address').transform(viaParser(parseOfFamily))
+}
+const ipv4Address = addressOfFamily('IPv4')
+const ipv6Address = addressOfFamily('IPv6')
 
 const flag = z
   .boolean('must be true or false')
@@ -80,18 +93,21 @@ type WirePort = z.infer<typeof port>
 export function parseEndpointSlice(raw: unknown): Result<EndpointSlice, readonly FieldError[]> {
   const parsed = parseWith(envelope, raw)
   if (!parsed.ok) return parsed
-  const { metadata, addressType, endpoints, ports } = parsed.value
+  const { metadata, endpoints, ports } = parsed.value
   const reader = new LenientReader()
-  // Names are no concern of a proxy.
-  const isOfNames = addressType === 'FQDN'
+  const addressType = reader.read(addressTypeSchema, parsed.value.addressType, 'addressType', 'unknown')
+  // Names are no concern of a proxy, and addresses of no known kind could only be wrong.
+  const isOfAddresses = addressType === 'IPv4' || addressType === 'IPv6'
   const view = {
     metadata: { ...metadata, namespace: metadata.namespace ?? 'default' },
     serviceName: metadata.labels[serviceNameLabel],
     addressType,
-    endpoints: reader.readEachWith(isOfNames ? [] : endpoints, 'endpoints', (element, field) =>
+    endpoints: reader.readEachWith(isOfAddresses ? endpoints : [], 'endpoints', (element, field) =>
       readEndpoint(reader, addressType, element, field),
     ),
-    ports: reader.readEachWith(isOfNames ? [] : ports, 'ports', (element, field) => readPort(reader, element, field)),
+    ports: reader.readEachWith(isOfAddresses ? ports : [], 'ports', (element, field) =>
+      readPort(reader, element, field),
+    ),
     problems: reader.problems,
   }
   return ok(withoutUndefined(view))
@@ -122,17 +138,11 @@ function readEndpoint(
 }
 
 function readAddress(reader: LenientReader, type: AddressType, raw: unknown, field: string): Ip | undefined {
-  const parseOfFamily = (text: string): Result<Ip, string> => {
-    const parsed = parseServiceAddress(text)
-    if (!parsed.ok || familyOf(parsed.value) === (type === 'IPv4' ? 4 : 6)) return parsed
-    return err(`${JSON.stringify(text)} is not an ${type} address, as the slice's addressType says`)
-  }
   const texts = reader.readEachWith(raw, field, (text, name) => ({ text, name }))
-  if (texts.length === 0) reader.report(field, 'must have at least one address')
+  if (texts.length === 0) reader.report(field, 'must have at least one address (got none)')
   for (const { text, name } of texts) {
-    const parsed = typeof text === 'string' ? parseOfFamily(text) : err('must be an IP address')
-    if (parsed.ok) return parsed.value
-    reader.report(name, parsed.error)
+    const address = reader.read<Ip | undefined>(type === 'IPv4' ? ipv4Address : ipv6Address, text, name, undefined)
+    if (address !== undefined) return address
   }
   return undefined
 }

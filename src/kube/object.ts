@@ -149,12 +149,19 @@ export function parseUntyped(raw: unknown): Result<UntypedObject, readonly Field
   return parsed.ok ? ok({ metadata: parsed.value.metadata, raw: raw as JsonObject }) : parsed
 }
 
+const textOrNothing = z.string().min(1).optional().catch(undefined)
+const identityOnly = z
+  .object({
+    metadata: z.object({ name: textOrNothing, namespace: textOrNothing, resourceVersion: textOrNothing }).catch({}),
+  })
+  .catch({ metadata: {} })
+
 /** What can be said about an object whose parser refused it: enough to find and delete it by. */
 export function describeMalformed(raw: unknown, errors: readonly FieldError[]): MalformedObject {
-  const parsed = parseWith(metadataOnly, raw)
-  if (!parsed.ok) return { key: '', errors }
-  const { metadata } = parsed.value
-  return { key: objectKey(metadata), resourceVersion: metadata.resourceVersion, errors }
+  const { metadata } = identityOnly.parse(raw)
+  const { name, namespace, resourceVersion } = metadata
+  const key = name === undefined ? '' : objectKey({ name, ...(namespace !== undefined && { namespace }) })
+  return { key, ...(resourceVersion !== undefined && { resourceVersion }), errors }
 }
 
 /** A parser for objects whose schema is `schema`. */

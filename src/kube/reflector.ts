@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from '../base/logger.ts'
 import type { ApiClient, ObjectList, WatchItem, WatchQuery } from './api-client.ts'
 import { type ApiError, formatApiError } from './api-error.ts'
@@ -86,6 +87,10 @@ export class Reflector<T extends KubeObject> {
 
   get cache(): ObjectCache<T> {
     return this.#cache
+  }
+
+  get resource(): Resource<T> {
+    return this.#options.resource
   }
 
   health(): ReflectorHealth {
@@ -275,8 +280,11 @@ export class Reflector<T extends KubeObject> {
   // Not taken for deleted: what belongs to an object that cannot be read just now must not be cleaned away.
   #keepMalformed(object: MalformedObject): void {
     const { logger, resource } = this.#options
-    logger.warn('kube.object.malformed', { resource: resource.plural, key: object.key, errors: object.errors })
-    this.#malformed.set(object.key, object)
+    const { key, errors } = object
+    // A list tells it again, and so does every change that leaves it as wrong as it was.
+    if (!isDeepStrictEqual(this.#malformed.get(key)?.errors, errors))
+      logger.warn('kube.object.malformed', { resource: resource.plural, key, errors })
+    this.#malformed.set(key, object)
   }
 
   #call(change: string, call: (handlers: ObjectHandlers<T>) => void): void {

@@ -8,6 +8,8 @@ export interface ClusterSettings {
   /** Where pods' addresses come from, by the subnets' names in the scenario. */
   readonly podSubnets: readonly string[]
   readonly maxPodCount: number
+  /** Whether the agents translate Services' addresses, in kube-proxy's place. */
+  readonly services: boolean
   readonly elastic: ElasticWishes
   readonly controller: ControllerSettings
   readonly cloud: CloudTimes
@@ -82,6 +84,7 @@ export const clusterSettingsSchema: z.ZodType<ClusterSettings> = z.strictObject(
   ocpus: z.number().min(1).max(24).default(4),
   podSubnets: z.array(z.string()).min(1).max(5),
   maxPodCount: z.int().min(1).max(1000).default(110),
+  services: z.boolean().default(true),
   elastic: elastic.prefault({}),
   controller: controller.prefault({}),
   cloud: cloud.prefault({}),

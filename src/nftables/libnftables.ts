@@ -15,12 +15,12 @@ export interface CommandRefusal {
 type Loaded = ReturnType<typeof bind>
 
 /**
- * The library, once in a process: its contexts share tables of their own (interfaces' names, for one) without a lock,
- * so that all that is done through one `Libnftables` happens one after the other.
+ * The library: its contexts share tables of their own (interfaces' names, for one) without a lock, so that all that is
+ * done in a process happens one after the other, whoever loaded it.
  */
 export class Libnftables {
+  static #last: Promise<unknown> = Promise.resolve()
   readonly #functions: Loaded
-  #last: Promise<unknown> = Promise.resolve()
 
   private constructor(functions: Loaded) {
     this.#functions = functions
@@ -41,8 +41,8 @@ export class Libnftables {
   }
 
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#last.then(work)
-    this.#last = turn.catch(() => undefined)
+    const turn = Libnftables.#last.then(work)
+    Libnftables.#last = turn.catch(() => undefined)
     return turn
   }
 }

@@ -42,6 +42,6 @@ export function planPurges(
   }))
 }
 
-export function validEndpoints(lists: readonly (readonly Parameters<typeof packEndpoint>[0][])[]): ReadonlySet<Packed> {
-  return new Set(lists.flat().map(packEndpoint))
+export function validEndpoints(endpoints: readonly Parameters<typeof packEndpoint>[0][]): ReadonlySet<Packed> {
+  return new Set(endpoints.map(packEndpoint))
 }

@@ -124,7 +124,7 @@ const hint = (places: readonly [string, ...string[]]): fc.Arbitrary<{ readonly n
 const endpoint: fc.Arbitrary<EndpointManifest> = partial<EndpointManifest>({
   addresses: mostly<readonly string[] | undefined>(
     [['10.0.1.1'], ['10.0.1.2'], ['10.0.1.3'], ['10.0.2.1', '10.0.2.2']],
-    [[], undefined, ['fd00::9'], ['127.0.0.1', '10.0.2.2'], ['224.0.0.1'], ['x']],
+    [[nodeAddress], [], undefined, ['fd00::9'], ['127.0.0.1', '10.0.2.2'], ['224.0.0.1'], ['x']],
   ),
   nodeName: fc.constantFrom(...nodes, undefined),
   conditions: maybe(
@@ -231,3 +231,22 @@ export const anyTraffic: fc.Arbitrary<{ readonly cluster: ClusterManifests; read
       packets: fc.array(anyPacketTo(cluster), { minLength: 20, maxLength: 40 }),
     }),
   )
+
+const blindAims: readonly Aim[] = [
+  { destination: '10.96.0.1', port: 80 },
+  { destination: '203.0.113.1', port: 443 },
+  { destination: nodeAddress, port: 30_001 },
+  { destination: '127.0.0.1', port: 30_001 },
+]
+
+/** To all that the cluster's Services have asked for and to a few other places, by every protocol, from everybody. */
+export function packetsTo(cluster: ClusterManifests): readonly Packet[] {
+  const aims = [...blindAims, ...cluster.services.flatMap((candidate) => aimsOf(candidate))]
+  const distinct = new Map(aims.map((aim) => [`${aim.destination} ${aim.port}`, aim]))
+  const clients = (['podLocal', 'podRemote', 'host', 'external'] as const).flatMap((from) =>
+    sources[from].map((source) => ({ from, source })),
+  )
+  return [...distinct.values()].flatMap((aim) =>
+    protocols.flatMap((chosen) => clients.map((client) => ({ ...client, protocol: chosen, ...aim }))),
+  )
+}

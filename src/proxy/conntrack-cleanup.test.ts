@@ -7,10 +7,15 @@ import {
   cleanUpConntrack,
   isStale,
   planConntrackCleanup,
+  udpChanges,
   type UdpFlow,
   type UdpFrontend,
   type UdpFrontendChange,
 } from './conntrack-cleanup.ts'
+import type { EndpointManifest } from './manifests.fixture.ts'
+import { at, draining, dying, node, slice, unready, web } from './one-service.fixture.ts'
+import { nodeOf, parsedService, parsedSlice } from './resolve-manifests.fixture.ts'
+import { ServiceIndex } from './service-index.ts'
 
 const ip = (text: string): Ip => text as Ip
 const nodeAddress = ip('10.0.0.254')
@@ -62,6 +67,42 @@ describe('the table is read when', () => {
     ['a frontend went away: its flows go on, as TCP’s do', { before: dns(one) }],
   ])('but not when %s', (_, change) => {
     expect(cleanupOf(change).size).toBe(0)
+  })
+})
+
+describe('when a Service’s endpoints change, flows to its cluster IP may stay with', () => {
+  /** `nobody looks`, or who serves, by address. */
+  function spared(before: readonly EndpointManifest[], after: readonly EndpointManifest[], protocol = 'UDP'): string {
+    const sliceOf = (endpoints: readonly EndpointManifest[]): ReturnType<typeof parsedSlice> =>
+      parsedSlice(slice(endpoints, { ports: [{ name: '', port: 8080, protocol }] }))
+    const service = parsedService(web({ ports: [{ port: 53, protocol }], externalIPs: [] }))
+    const index = new ServiceIndex(nodeOf(node))
+    index.apply({ services: new Map([service]), slices: new Map([sliceOf(before)]) })
+    const { frontends } = index.apply({ slices: new Map([sliceOf(after)]) })
+    const serving = planConntrackCleanup(udpChanges(frontends), []).get('10.96.0.1/53')
+    return serving === undefined ? 'nobody looks' : [...serving].join(', ')
+  }
+
+  const two = [at('here'), at('there')]
+  test.each<[string, readonly EndpointManifest[], readonly EndpointManifest[], string]>([
+    ['the others, when one went', two, [at('there')], '10.0.2.1/8080'],
+    ['the others, when one no longer serves', two, [at('here', unready), at('there')], '10.0.2.1/8080'],
+    ['all, when one terminates and serves on', two, [at('here', draining), at('there')], 'nobody looks'],
+    [
+      'the others, when it then serves no more',
+      [at('here', draining), at('there')],
+      [at('here', dying), at('there')],
+      '10.0.2.1/8080',
+    ],
+    ['nobody, when the last one went', [at('here')], [], ''],
+    ['the first one that comes', [], [at('here')], '10.0.1.1/8080'],
+    ['all, when there is another one', [at('here')], two, 'nobody looks'],
+  ])('%s', (_what, before, after, expected) => {
+    expect(spared(before, after)).toBe(expected)
+  })
+
+  test('whomever they have, of TCP', () => {
+    expect(spared(two, [at('there')], 'TCP')).toBe('nobody looks')
   })
 })
 

@@ -1,5 +1,6 @@
 import { type Ip, type IpFamily } from '../base/ip.ts'
-import type { Endpoint, FrontendPlace } from './service-table.ts'
+import type { Change } from './claims.ts'
+import type { Endpoint, Frontend, FrontendPlace } from './service-table.ts'
 
 // A UDP flow never ends as long as its client keeps sending: translated to an endpoint that is gone, or to none, it stays
 // so whatever the rules say by now. TCP finds out by itself, and its flows are left alone.
@@ -25,6 +26,21 @@ export interface UdpFrontendChange {
 export interface UdpFlow {
   readonly original: { readonly destination: Ip; readonly destinationPort: number }
   readonly reply: { readonly source: Ip; readonly sourcePort: number }
+}
+
+/** Those of protocol UDP among a table's changes. */
+export function udpChanges(changes: readonly Change<string, Frontend>[]): readonly UdpFrontendChange[] {
+  return changes.flatMap(({ before, after }) => {
+    const [was, is] = [udpFrontend(before), udpFrontend(after)]
+    if (was === undefined && is === undefined) return []
+    return [{ ...(was !== undefined && { before: was }), ...(is !== undefined && { after: is }) }]
+  })
+}
+
+function udpFrontend(frontend: Frontend | undefined): UdpFrontend | undefined {
+  if (frontend?.protocol !== 'UDP') return undefined
+  const { at, port, serving = [] } = frontend
+  return { at, port, serving }
 }
 
 /** The frontends whose flows need a look, by address and port: who serves there. */

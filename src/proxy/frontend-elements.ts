@@ -7,8 +7,7 @@ import {
   balancerName,
   guardedName,
   l4Of,
-  masqueradeChains,
-  masqueradeNames,
+  masqueradeName,
   refuseChain,
   scopeOf,
   stickyBalancerName,
@@ -35,7 +34,7 @@ export function frontendElements(frontend: Frontend): readonly SetElement[] {
   const elements: SetElement[] = [[scopeOf(frontend, 'inside'), key, verdictOf(frontend, 'inside')]]
   if (outside !== inside) elements.push([scopeOf(frontend, 'outside'), key, verdictOf(frontend, 'outside')])
   if (inside.kind === 'forward' || outside.kind === 'forward') {
-    elements.push([masqueradeNames[at.kind], key, `goto ${masqueradeChains[masquerade]}`])
+    elements.push([masqueradeName(at.kind, masquerade), key, ''])
     if (affinityTimeoutSeconds !== undefined) {
       const sticky = at.kind === 'node' ? packPort(port) : packPlace(ipv4(at.address), port)
       elements.push([stickyName(at.kind, protocol, affinityTimeoutSeconds), sticky, ''])

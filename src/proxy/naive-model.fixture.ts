@@ -42,7 +42,9 @@ export function decide(cluster: ClusterManifests, packet: Packet): Decision {
     to: list
       .map(({ address, port }) => {
         const isHairpin = address === packet.source
-        return { endpoint: `${address}:${port}`, sourceSeen: sourceSeen(isMasqueraded || isHairpin) }
+        // What stays on the node is not on its way out, where sources are changed.
+        const staysHere = address === cluster.node.address && packet.from !== 'host'
+        return { endpoint: `${address}:${port}`, sourceSeen: sourceSeen((isMasqueraded || isHairpin) && !staysHere) }
       })
       .toSorted((a, b) => (a.endpoint < b.endpoint ? -1 : 1)),
     ...(affinitySeconds !== undefined && { affinitySeconds }),

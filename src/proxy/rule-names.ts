@@ -57,12 +57,12 @@ export function stickyName(kind: 'address' | 'node', protocol: L4, timeoutSecond
   return `${kind === 'address' ? 'sticky4' : 'np4-sticky'}-${protocol}-${timeoutSeconds}`
 }
 
-export const masqueradeChains: Readonly<Record<Masquerade, string>> = {
-  all: 'masq-all',
-  host: 'masq-host',
-  outside: 'masq-outside',
+export const masquerades: readonly Masquerade[] = ['all', 'host', 'outside']
+
+/** The frontends with this answer to whose packets get the node's address. */
+export function masqueradeName(kind: 'address' | 'node', masquerade: Masquerade): string {
+  return `${kind === 'address' ? 'svc4' : 'np4'}-masq-${masquerade}`
 }
-export const masqueradeNames = { address: 'svc4-masq', node: 'np4-masq' } as const
 
 export const nodeAddressesName = 'node4'
 export const hairpinName = 'hairpin4'
@@ -71,3 +71,4 @@ export const guardedName = 'guarded4'
 export const admittedName = 'admitted4'
 export const refuseChain = 'refuse'
 export const learnChain = 'learn'
+export const fromOutsideChain = 'from-outside'

@@ -20,20 +20,22 @@ import {
   affinityName,
   balancerName,
   endpointsName,
+  fromOutsideChain,
   guardedName,
   hairpinName,
   isNodeScope,
   type L4,
   l4Protocols,
   learnChain,
-  masqueradeChains,
-  masqueradeNames,
+  masqueradeName,
+  masquerades,
   nodeAddressesName,
   refuseChain,
   scopes,
   type Scope,
   stickyName,
 } from './rule-names.ts'
+import type { Masquerade } from './service-table.ts'
 
 const frontendKey: Expression = concat('ip daddr', 'meta l4proto', 'th dport')
 const nodePortKey: Expression = concat('meta l4proto', 'th dport')
@@ -62,8 +64,12 @@ export function skeletonSets(): ReadonlyMap<string, NftSet> {
       })
     }
   }
-  add(masqueradeNames.address, { key: addressKey, data: 'verdict' })
-  add(masqueradeNames.node, { key: nodeKey, data: 'verdict' })
+  // Not maps of verdicts: with every new verdict the kernel looks through all of those maps (nft_table_validate), 0.1 µs an
+  // element for each rule that asks the map.
+  for (const masquerade of masquerades) {
+    add(masqueradeName('address', masquerade), { key: addressKey })
+    add(masqueradeName('node', masquerade), { key: nodeKey })
+  }
   return sets
 }
 
@@ -76,51 +82,52 @@ export function skeletonChains(localPods: string): ReadonlyMap<string, Chain> {
     verdict('drop'),
   ]
   const inside: readonly Rule[] = [[dispatch(frontendKey, 'svc4')], [toThisNode, dispatch(nodePortKey, 'np4')]]
-  const outside: readonly Rule[] = [
-    [isElsewhere, dispatch(frontendKey, 'svc4-out')],
-    [isElsewhere, toThisNode, dispatch(nodePortKey, 'np4-out')],
-  ]
-  const learnNew: readonly Rule[] = [
-    [equals('ct state', 'new'), equals('ct status', 'dnat'), verdict(`goto ${learnChain}`)],
-  ]
+  const outside: readonly Rule[] = [[dispatch(frontendKey, 'svc4-out')], [toThisNode, dispatch(nodePortKey, 'np4-out')]]
   return new Map<string, Chain>([
-    ['prerouting', { base: base('nat', 'prerouting', -100), rules: [guard, ...outside, ...inside] }],
+    [
+      'prerouting',
+      {
+        base: base('nat', 'prerouting', -100),
+        rules: [guard, [isElsewhere, verdict(`jump ${fromOutsideChain}`)], ...inside],
+      },
+    ],
+    [fromOutsideChain, { rules: outside }],
     // What this host sends, it sends from inside.
     ['output', { base: base('nat', 'output', -100), rules: [guard, ...inside] }],
-    ['learn-prerouting', { base: base('filter', 'prerouting', -99), rules: learnNew }],
-    ['learn-output', { base: base('filter', 'output', -99), rules: learnNew }],
     [
       'postrouting',
       { base: base('nat', 'postrouting', 100), rules: [[equals('ct status', 'dnat'), verdict('goto source')]] },
     ],
-    ['source', { rules: sourceRules }],
-    ...sourceChains(isElsewhere),
+    ['source', { rules: sourceRules(localPods) }],
     [refuseChain, { rules: refusal }],
-    [learnChain, { rules: [] }],
   ])
 }
 
-// nft takes `ct original proto-dst` for a port only where a rule has said whose.
-const sourceRules: readonly Rule[] = l4Protocols.flatMap((protocol): Rule[] => [
-  [
-    isProtocol(protocol),
-    dispatch(concat('ct original ip daddr', 'meta l4proto', 'ct original proto-dst'), masqueradeNames.address),
-  ],
-  [
-    isProtocol(protocol),
-    isIn('ct original ip daddr', nodeAddressesName),
-    dispatch(concat('meta l4proto', 'ct original proto-dst'), masqueradeNames.node),
-  ],
-])
-
-// The kernel knows the incoming interface in postrouting since 5.7; what this host sends has none.
-function sourceChains(isElsewhere: Statement): readonly [string, Chain][] {
-  const hairpin: Rule = [isIn(concat('ip saddr', 'ip daddr'), hairpinName), masquerade]
+// The kernel knows the incoming interface in postrouting since 5.7; what this host sends has none. Local pods, who make
+// most connections, are done before the set of all cluster IPs would be asked.
+function sourceRules(localPods: string): readonly Rule[] {
   return [
-    [masqueradeChains.all, { rules: [[masquerade]] }],
-    [masqueradeChains.host, { rules: [[equals('fib saddr type', 'local'), masquerade], hairpin] }],
-    [masqueradeChains.outside, { rules: [[isElsewhere, differs('fib saddr type', 'local'), masquerade], hairpin] }],
+    ...ofFrontends('all', masquerade),
+    [isIn(concat('ip saddr', 'ip daddr'), hairpinName), masquerade],
+    [equals('iifname', localPods), verdict('return')],
+    ...ofFrontends('host', equals('fib saddr type', 'local'), masquerade),
+    ...ofFrontends('outside', differs('fib saddr type', 'local'), masquerade),
   ]
+}
+
+// nft takes `ct original proto-dst` for a port only where a rule has said whose.
+function ofFrontends(answer: Masquerade, ...statements: readonly Statement[]): readonly Rule[] {
+  const address = concat('ct original ip daddr', 'meta l4proto', 'ct original proto-dst')
+  const node = concat('meta l4proto', 'ct original proto-dst')
+  return l4Protocols.flatMap((protocol): Rule[] => [
+    [isProtocol(protocol), isIn(address, masqueradeName('address', answer)), ...statements],
+    [
+      isProtocol(protocol),
+      isIn('ct original ip daddr', nodeAddressesName),
+      isIn(node, masqueradeName('node', answer)),
+      ...statements,
+    ],
+  ])
 }
 
 // In prerouting since Linux 5.9.
@@ -164,6 +171,17 @@ export function affinitySets(protocol: L4, timeoutSeconds: number): readonly (re
     [affinityName(protocol, timeoutSeconds), learned],
     [stickyName('address', protocol, timeoutSeconds), { key: ['ipv4_addr', 'inet_service'], elements: noElements }],
     [stickyName('node', protocol, timeoutSeconds), { key: ['inet_service'], elements: noElements }],
+  ]
+}
+
+/** Only where clients' choices are kept: every packet passes them, not only the first of a connection. */
+export function learnHooks(): readonly (readonly [string, Chain])[] {
+  const rules: readonly Rule[] = [
+    [equals('ct state', 'new'), equals('ct status', 'dnat'), verdict(`goto ${learnChain}`)],
+  ]
+  return [
+    ['learn-prerouting', { base: base('filter', 'prerouting', -99), rules }],
+    ['learn-output', { base: base('filter', 'output', -99), rules }],
   ]
 }
 

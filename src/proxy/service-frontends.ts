@@ -34,8 +34,12 @@ export function isForOthers(object: {
 /** `slices` are the Service's, sorted by name. */
 export function resolveService(service: Service, slices: readonly EndpointSlice[], node: ProxyNode): ResolvedService {
   if (!isServed(service)) return { frontends: new Map(), problems: [] }
-  const ours = slices.filter((slice) => slice.addressType === `IPv${node.family}` && !isForOthers(slice))
-  const problems = [...ownProblems(service), ...ours.flatMap((slice) => sliceProblems(service, slice))]
+  const ofFamily = `IPv${node.family}`
+  const told = slices.filter(
+    (slice) => (slice.addressType === ofFamily || slice.addressType === 'unknown') && !isForOthers(slice),
+  )
+  const ours = told.filter(({ addressType }) => addressType === ofFamily)
+  const problems = [...ownProblems(service), ...told.flatMap((slice) => sliceProblems(service, slice))]
   const frontends = new Map<string, Frontend>()
   if (!hasFamily(service, node)) return { frontends, problems }
   const ports = service.ports.map((port) => ({ port, lists: endpointLists(port, ours, node) }))

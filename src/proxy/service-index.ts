@@ -8,6 +8,7 @@ import { isSameFrontend } from './frontend-equality.ts'
 import { ProblemLedger } from './problem-ledger.ts'
 import { type ResolvedService, resolveService } from './service-frontends.ts'
 import type { Frontend, HealthCheck, ProxyNode, ServiceProblem, ServiceTable } from './service-table.ts'
+import { type TableTotals, tableTotals } from './table-totals.ts'
 
 /** Objects that were made, changed or deleted (undefined), by `objectKey`. */
 export interface ObjectChanges {
@@ -38,6 +39,7 @@ export class ServiceIndex {
   readonly #frontends = new Claims<string, Frontend>(isSameFrontend)
   readonly #healthChecks = new Claims<number, HealthCheck>(isDeepStrictEqual)
   readonly #problems = new ProblemLedger()
+  #totals: TableTotals | undefined
 
   constructor(node: ProxyNode) {
     this.#node = node
@@ -71,6 +73,16 @@ export class ServiceIndex {
       healthChecks: new Map([...this.#healthChecks.held()].sort(byFirst)),
       problems: this.#problems.current(),
     }
+  }
+
+  problems(): readonly ServiceProblem[] {
+    return this.#problems.current()
+  }
+
+  /** Looks at every frontend, unless nothing has changed since the last call. */
+  totals(): TableTotals {
+    this.#totals ??= tableTotals(this.#frontends.held().map(([, frontend]) => frontend))
+    return this.#totals
   }
 
   #putSlice(key: string, slice: EndpointSlice | undefined, dirty: Set<string>): void {
@@ -111,6 +123,7 @@ export class ServiceIndex {
 
   #takeChange(nodePortAddresses: readonly Ip[] | undefined): TableChange {
     const frontends = this.#frontends.takeTouched()
+    if (frontends.length > 0) this.#totals = undefined
     const healthChecks = this.#healthChecks.takeTouched()
     for (const { key } of frontends) {
       const conflicts = this.#frontends.losers(key).map(({ claimant, value }) => ({

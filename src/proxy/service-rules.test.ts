@@ -7,16 +7,11 @@ import { renderElement } from '../nftables/render.ts'
 import { anyCluster } from './cluster-generator.fixture.ts'
 import { at, both, node, slice, web } from './one-service.fixture.ts'
 import { resolveManifests } from './resolve-manifests.fixture.ts'
-import { changeFromNothing, type RuleChange, ServiceRules } from './service-rules.ts'
+import { changeFromNothing, ServiceRules } from './service-rules.ts'
 import type { ServiceTable } from './service-table.ts'
+import { changeBetween } from './table-change.fixture.ts'
 
 const localPods = 'oci*'
-
-function changeBetween(before: ServiceTable, after: ServiceTable): RuleChange {
-  const gone = [...before.frontends.keys()].filter((key) => !after.frontends.has(key))
-  const { frontends, ...rest } = changeFromNothing(after)
-  return { ...rest, frontends: [...gone.map((key) => ({ key })), ...frontends] }
-}
 
 /** Its elements as text; which endpoint has which number is left out. */
 function contents(name: string, set: NftSet): readonly string[] {
@@ -52,6 +47,7 @@ describe('a change of endpoints', () => {
   const cluster = (spec = {}, endpoints = both): ServiceTable =>
     resolveManifests({ services: [web({ type: 'NodePort', ...spec })], slices: [slice(endpoints)], node })
   const three = [...both, at('here2')]
+  const bytes = (...values: readonly number[]): string => String.fromCharCode(...values)
 
   test('back to a number that was there before is one of elements alone, and leaves all other sets alone', () => {
     const rules = new ServiceRules({ localPods })
@@ -79,11 +75,32 @@ describe('a change of endpoints', () => {
     const [purge, ...more] = rules.apply(changeFromNothing(cluster(sticky))).purges
     expect(more).toEqual([])
     expect(purge?.set).toBe('aff4-tcp-10800')
-    const bytes = (...values: readonly number[]): string => String.fromCharCode(...values)
     const key = bytes(192, 0, 2, 7, 10, 96, 0, 1, 0, 80, 0, 0)
     const place = (last: number): string => bytes(10, 0, 1, last, 0x1f, 0x90, 0, 0)
     expect(purge?.matches(key, place(2))).toBe(true)
     expect(purge?.matches(key, place(1))).toBe(false)
     expect(purge?.matches(bytes(192, 0, 2, 7, 10, 96, 0, 9, 0, 80, 0, 0), place(2))).toBe(false)
+  })
+
+  const nodePortOfClient = bytes(192, 0, 2, 7, 10, 0, 0, 5, 0x75, 0x31, 0, 0)
+  const elsewhere = bytes(10, 0, 2, 1, 0x1f, 0x90, 0, 0)
+  const here = bytes(10, 0, 1, 1, 0x1f, 0x90, 0, 0)
+  const sticky = { sessionAffinity: 'ClientIP', externalIPs: [] }
+  const localSticky = { ...sticky, externalTrafficPolicy: 'Local' }
+
+  test('of policy to Local has choices forgotten that led elsewhere', () => {
+    const rules = new ServiceRules({ localPods })
+    rules.apply(changeFromNothing(cluster(sticky)))
+    const [purge] = rules.apply(changeFromNothing(cluster(localSticky))).purges
+    expect(purge?.matches(nodePortOfClient, elsewhere)).toBe(true)
+    expect(purge?.matches(nodePortOfClient, here)).toBe(false)
+  })
+
+  test('that happened before a start of the agent is none that it knows: what one side may not have is forgotten', () => {
+    const rules = new ServiceRules({ localPods })
+    rules.apply(changeFromNothing(cluster(localSticky)))
+    const [purge] = rules.purgesOfAll()
+    expect(purge?.matches(nodePortOfClient, elsewhere)).toBe(true)
+    expect(purge?.matches(nodePortOfClient, here)).toBe(false)
   })
 })

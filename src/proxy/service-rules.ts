@@ -1,5 +1,5 @@
 import type { Ip } from '../base/ip.ts'
-import { packerOf } from '../nftables/datatype.ts'
+import { type Packed, packerOf } from '../nftables/datatype.ts'
 import type { Chain, NftSet, Rule, Table } from '../nftables/model.ts'
 import { type AffinityPurge, planPurges, type StickyChange, validEndpoints } from './affinity-purge.ts'
 import { ElementEdits } from './element-edits.ts'
@@ -20,6 +20,7 @@ import {
 import {
   affinitySets,
   balancerChain,
+  learnHooks,
   learnRules,
   skeletonChains,
   skeletonSets,
@@ -99,7 +100,7 @@ export class ServiceRules {
   purgesOfAll(): readonly AffinityPurge[] {
     const all = [...this.#placed.values()].map((placed) => ({
       frontend: placed.frontend,
-      valid: validEndpoints([placed.slots.inside, placed.slots.outside]),
+      valid: validEndpoints(sides.map((side) => endpointsFor(placed, side)).reduce(common)),
     }))
     return planPurges(all, this.#nodePortAddresses)
   }
@@ -144,6 +145,7 @@ export class ServiceRules {
     const protocol = l4Of[frontend.protocol]
     if (seconds !== undefined && !this.#sets.has(affinityName(protocol, seconds))) {
       this.#sets = new Map([...this.#sets, ...affinitySets(protocol, seconds)])
+      for (const [name, hook] of learnHooks()) if (!this.#chains.has(name)) this.#addChain(name, hook)
       const learned: readonly Rule[] = this.#chains.get(learnChain)?.rules ?? none
       this.#addChain(learnChain, { rules: [...learned, ...learnRules(protocol, seconds)] })
     }
@@ -187,7 +189,25 @@ function editFixed(edits: ElementEdits, before: Frontend | undefined, after: Fro
 function staleChoices(before: Placed, after: Placed | undefined): readonly StickyChange[] {
   if (before.frontend.affinityTimeoutSeconds === undefined) return none
   const isSticky = before.frontend.affinityTimeoutSeconds === after?.frontend.affinityTimeoutSeconds
-  const valid = validEndpoints(isSticky ? [after.slots.inside, after.slots.outside] : [])
-  const isAnyGone = [...validEndpoints([before.slots.inside, before.slots.outside])].some((one) => !valid.has(one))
-  return isAnyGone ? [{ frontend: before.frontend, valid }] : none
+  const now = isSticky ? after : undefined
+  // What a client was is not known any more: an endpoint that either side has lost is forgotten for both, or a client
+  // outside would after a change of policy to Local go on being sent to another node's endpoint.
+  const lost = new Set<Packed>()
+  for (const side of sides) {
+    const kept = validEndpoints(endpointsFor(now, side))
+    for (const one of validEndpoints(endpointsFor(before, side))) if (!kept.has(one)) lost.add(one)
+  }
+  if (lost.size === 0) return none
+  const valid = new Set(sides.flatMap((side) => [...validEndpoints(endpointsFor(now, side))]))
+  return [{ frontend: before.frontend, valid: valid.difference(lost) }]
+}
+
+function endpointsFor(placed: Placed | undefined, side: Side): readonly Endpoint[] {
+  if (placed === undefined) return none
+  const { frontend, slots } = placed
+  return frontend.outside === frontend.inside ? slots.inside : slots[side]
+}
+
+function common(some: readonly Endpoint[], others: readonly Endpoint[]): readonly Endpoint[] {
+  return some.filter(({ address, port }) => others.some((other) => other.address === address && other.port === port))
 }

@@ -15,10 +15,12 @@ export function decideByTable(table: ServiceTable, packet: Packet): Decision {
   const isMasqueraded = masquerades(frontend, packet)
   return {
     kind: 'forward',
-    to: target.endpoints.map(({ address, port }) => ({
-      endpoint: `${address}:${port}`,
-      sourceSeen: isMasqueraded || address === packet.source ? 'masqueraded' : 'own',
-    })),
+    to: target.endpoints.map(({ address, port }) => {
+      // The node's own programs get packets that do not pass postrouting.
+      const isHere = packet.from !== 'host' && table.nodePortAddresses.includes(address)
+      const isChanged = !isHere && (isMasqueraded || address === packet.source)
+      return { endpoint: `${address}:${port}`, sourceSeen: isChanged ? 'masqueraded' : 'own' }
+    }),
     ...(frontend.affinityTimeoutSeconds !== undefined && { affinitySeconds: frontend.affinityTimeoutSeconds }),
   }
 }

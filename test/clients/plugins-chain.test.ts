@@ -108,8 +108,7 @@ describe.each(versions)('in version %s', (cniVersion) => {
 describe('portmap', () => {
   const chain = { plugins: [ours, portmap], capabilityArguments: { portMappings } }
 
-  // The answer leaves by the VNIC that owns the pod's address, under the node's: the VCN's source check drops it.
-  it.fails('reaches a pod on a secondary VNIC from outside, under the caller’s address', async () => {
+  it('reaches a pod on a secondary VNIC from outside, under the caller’s address', async () => {
     const { netnsPath, attachment } = attachmentOf(chain)
     await attachment.add()
     await using _server = await serveEcho(node.directory, netnsPath, port)

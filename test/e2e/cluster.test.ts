@@ -7,6 +7,7 @@ import { type ClusterPod, isPodReady, statusText } from '../../src/lab/cluster/c
 import { listCloud } from '../../src/lab/cluster/control-client.ts'
 import { endpointSlices } from '../../src/lab/cluster/endpoint-slices.ts'
 import { podsOfSet } from '../../src/lab/cluster/pod-sets.ts'
+import { parseWebAnswer } from '../../src/lab/cluster/web-server.ts'
 import type { LabStatus } from '../../src/lab/lab-status.ts'
 import { KubeApiServer } from '../../src/lab/kube-api/server.ts'
 import type { ApiClient } from '../../src/kube/api-client.ts'
@@ -59,7 +60,7 @@ async function fetchFrom(lab: TestLab, pod: string, address: string): Promise<st
   const request = `use IO::Socket::INET; my $s = IO::Socket::INET->new(PeerAddr => "${address}:8080", Timeout => 5) or die "$@";
     print $s "GET / HTTP/1.0\\r\\n\\r\\n"; local $/; print scalar <$s>`
   const { stdout, stderr, exitCode } = await lab.run('exec', pod, '--', 'perl', '-e', request)
-  return exitCode === 0 ? (stdout.split('\r\n\r\n')[1]?.trim() ?? '') : stderr
+  return exitCode === 0 ? (parseWebAnswer(stdout.split('\r\n\r\n')[1] ?? '')?.pod ?? stdout) : stderr
 }
 
 describe('a lab that is a cluster', { timeout }, () => {

@@ -13,7 +13,7 @@ const timeout = 180_000
 describe('the demo', { timeout }, () => {
   it('brings a cluster up, lets it grow and shrink, passes all its checks, and removes its lab', async () => {
     const { exitCode, output } = await demo()
-    expect(output).toMatch(/All 34 checks hold, in [\d.]+ s\.\n$/)
+    expect(output).toMatch(/All 45 checks hold, in [\d.]+ s\.\n$/)
     expect(exitCode).toBe(0)
     // Seven interfaces of the way between nodes, each seen by tcpdump.
     expect(output).toMatch(/pod api-1.*\n.*node worker-1 .*\n.*node worker-1 +ens4.*\n.*VCN +worker-1\.ens4/)
@@ -25,9 +25,12 @@ describe('the demo', { timeout }, () => {
       'the subnet has them back: the cloud has assigned 15 addresses again, as before',
       'nothing leaked: cloud, NativePodNetworks and journals agree',
       'kubectl shows every node’s network in state SUCCESS',
+      'every backend has its share, and nobody else got any',
+      'each of 3 clients stays with its backend',
     ]) {
       expect(output).toContain(`✔ ${claim}\n`)
     }
+    expect(output).toMatch(/✔ \d+ connections meanwhile, none fails\n/)
     expect(output).not.toContain('\u001b')
   })
 

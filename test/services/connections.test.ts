@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { EndpointManifest, ServiceManifest } from '../../src/proxy/manifests.fixture.ts'
 import { at, both, local, node as model, slice, vip, web } from '../../src/proxy/one-service.fixture.ts'
-import { type Place, ServiceNode } from './service-node.ts'
+import { briefPatienceMs, type Place, ServiceNode } from './service-node.ts'
 
 let node: ServiceNode
 
@@ -72,7 +72,8 @@ describe.each(['TCP', 'UDP'] as const)('%s', (protocol) => {
     const source =
       from === 'outside' ? '203.0.113.77' : expected[0]?.endsWith('from 10.0.1.9') === true ? '10.0.1.9' : undefined
     const isSilent = expected[0] === 'silence'
-    const ask = (): Promise<string> => node.ask(from, protocol, ...to, source)
+    const patienceMs = isSilent ? briefPatienceMs : undefined
+    const ask = (): Promise<string> => node.ask(from, protocol, ...to, source, patienceMs)
     expect(isSilent ? [await ask()] : await twentyTimes(ask)).toEqual(expected)
   })
 })
@@ -104,16 +105,27 @@ test('affinity keeps a client at its endpoint, until that one goes', async () =>
   }
 })
 
+test('policy Local takes a client with affinity away from another node’s endpoint', async () => {
+  const spec: ServiceManifest['spec'] = { sessionAffinity: 'ClientIP' }
+  const client = '203.0.113.77'
+  await become(spec, [at('there')])
+  expect(await node.ask('outside', 'TCP', ...nodePort, client)).toBe('10.0.2.1:8080 from 10.0.0.5')
+  await become(spec, both)
+  expect(await node.ask('outside', 'TCP', ...nodePort, client)).toBe('10.0.2.1:8080 from 10.0.0.5')
+  await become({ ...spec, ...local }, both)
+  expect(await node.ask('outside', 'TCP', ...nodePort, client)).toBe(`10.0.1.1:8080 from ${client}`)
+})
+
 test('a load balancer’s source ranges admit some, and its node port everybody', async () => {
   await become(
     { type: 'LoadBalancer', loadBalancerSourceRanges: ['192.0.2.0/24', '192.0.2.7/32'] },
     [at('here')],
     [vip],
   )
-  const ask = (to: readonly [string, number], source: string): Promise<string> =>
-    node.ask('outside', 'TCP', ...to, source)
+  const ask = (to: readonly [string, number], source: string, patienceMs?: number): Promise<string> =>
+    node.ask('outside', 'TCP', ...to, source, patienceMs)
   expect(await ask([vip.ip, 80], '192.0.2.7')).toBe('10.0.1.1:8080 from 10.0.0.5')
-  expect(await ask([vip.ip, 80], '203.0.113.77')).toBe('silence')
+  expect(await ask([vip.ip, 80], '203.0.113.77', briefPatienceMs)).toBe('silence')
   expect(await ask(nodePort, '203.0.113.77')).toBe('10.0.1.1:8080 from 10.0.0.5')
 })
 

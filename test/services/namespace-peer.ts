@@ -1,5 +1,6 @@
 // A program, not a module: run by service-node.ts in a namespace, it serves and asks as it is told, a JSON line each.
 import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { createInterface } from 'node:readline'
 
@@ -8,29 +9,33 @@ interface Question {
   readonly host: string
   readonly port: number
   readonly source?: string
+  /** Then nobody answers. */
+  readonly patienceMs: number
 }
-const answerTimeoutMs = 400
 const ports = [8080, 8443]
 
 // Every server says which of its addresses was called, and from where.
-for (const port of ports) {
-  createServer((socket) => {
+const listening = ports.flatMap((port) => {
+  const tcp = createServer((socket) => {
     socket.on('error', () => undefined)
     socket.end(`${socket.localAddress}:${port} ${socket.remoteAddress}`)
   }).listen(port, '0.0.0.0')
-  for (const address of process.argv.slice(2)) {
+  const udps = process.argv.slice(2).map((address) => {
     const udp = createSocket('udp4', (_question, from) => {
       udp.send(`${address}:${port} ${from.address}`, from.port, from.address)
     })
-    udp.bind(port, address)
-  }
-}
+    return udp.bind(port, address)
+  })
+  return [tcp, ...udps].map((server) => once(server, 'listening'))
+})
+await Promise.all(listening)
+process.stdout.write('listening\n')
 
-function askTcp({ host, port: to, source }: Question): Promise<string> {
+function askTcp({ host, port: to, source, patienceMs }: Question): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect({ host, port: to, ...(source !== undefined && { localAddress: source }) })
     let heard = ''
-    socket.setTimeout(answerTimeoutMs, () => {
+    socket.setTimeout(patienceMs, () => {
       socket.destroy()
       resolve('silence')
     })
@@ -40,7 +45,7 @@ function askTcp({ host, port: to, source }: Question): Promise<string> {
   })
 }
 
-function askUdp({ host, port: to, source }: Question): Promise<string> {
+function askUdp({ host, port: to, source, patienceMs }: Question): Promise<string> {
   return new Promise((resolve) => {
     const socket = createSocket('udp4')
     const end = (answer: string): void => {
@@ -48,7 +53,7 @@ function askUdp({ host, port: to, source }: Question): Promise<string> {
       socket.close()
       resolve(answer)
     }
-    const timer = setTimeout(() => end('silence'), answerTimeoutMs)
+    const timer = setTimeout(() => end('silence'), patienceMs)
     socket.on('message', (message) => end(message.toString()))
     socket.on('error', (error: NodeJS.ErrnoException) => end(error.code ?? 'error'))
     // Connected: only then is a refusal told.

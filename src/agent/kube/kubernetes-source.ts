@@ -13,7 +13,7 @@ import type { NativePodNetwork } from '../../kube/native-pod-network.ts'
 import { systemScheduler } from '../../kube/scheduler.ts'
 import type { AddressSource, ServedNode } from '../address-source.ts'
 import type { KubernetesConfig } from '../config.ts'
-import { ServiceProxy } from '../services/service-proxy.ts'
+import type { ServiceProxy, ServiceProxyOptions } from '../services/service-proxy.ts'
 import type { SourceStatus } from '../status.ts'
 import { NetworkFollower } from './network-follower.ts'
 import { networkFileName } from './network-file.ts'
@@ -65,7 +65,8 @@ export class KubernetesSource implements AddressSource {
     const client = createApiClient(access.value, { userAgent: 'vcn-cni-agent', requestTimeoutMs: 10_000 })
     const { nodeName, logger } = options
     const proxied = { client, nodeName, scheduler: systemScheduler, random: Math.random, logger }
-    const proxy = config.services === undefined ? undefined : ServiceProxy.create(proxied)
+    const proxy =
+      config.services === undefined ? undefined : await createProxy({ ...proxied, config: config.services })
     if (proxy?.ok === false) {
       client.close()
       return proxy
@@ -154,10 +155,9 @@ export class KubernetesSource implements AddressSource {
       follower: this.#follower,
       keeper: this.#keeper,
       problems: this.#problems,
-      failures: [this.#keeper, this.#reporter, this.#admission, this.#proxy].flatMap(
-        (part) => part?.worker.lastError ?? [],
-      ),
+      failures: [this.#keeper, this.#reporter, this.#admission].flatMap((part) => part.worker.lastError ?? []),
       steps: this.#steps,
+      services: this.#proxy?.status(),
     })
   }
 
@@ -218,4 +218,10 @@ export class KubernetesSource implements AddressSource {
     }
     this.#problems = problems
   }
+}
+
+// Most nodes have kube-proxy, and are spared the memory of ours.
+async function createProxy(options: ServiceProxyOptions): Promise<Result<ServiceProxy, string>> {
+  const { ServiceProxy } = await import('../services/service-proxy.ts')
+  return ServiceProxy.create(options)
 }

@@ -17,6 +17,10 @@ beforeEach(() => {
   stopping = new AbortController()
   ran = []
   outcome = () => Promise.resolve(ok(undefined))
+  start()
+})
+
+function start(options: { readonly burst?: number; readonly settleMs?: number } = {}): void {
   worker = new PokedWorker({
     name: 'test',
     work: () => {
@@ -29,9 +33,10 @@ beforeEach(() => {
     // The upper half of the delay, all of it.
     random: () => 1,
     logger: silentLogger,
+    ...options,
   })
   running = worker.run(stopping.signal)
-})
+}
 
 afterEach(async () => {
   stopping.abort()
@@ -53,6 +58,37 @@ describe('PokedWorker', () => {
     expect(ran).toEqual([0])
     await scheduler.advance(60_000)
     expect(ran).toEqual([0, 1000])
+  })
+
+  it('spaces only what goes beyond the burst that a quiet time allows', async () => {
+    stopping.abort()
+    await running
+    stopping = new AbortController()
+    start({ burst: 3 })
+    for (let poke = 0; poke < 5; poke++) {
+      worker.poke()
+      await scheduler.advance(10)
+    }
+    await scheduler.advance(990)
+    expect(ran).toEqual([0, 10, 20, 1000])
+    await scheduler.advance(10_000)
+    worker.poke()
+    await scheduler.advance(1)
+    worker.poke()
+    await scheduler.advance(1)
+    expect(ran).toEqual([0, 10, 20, 1000, 11_040, 11_041])
+  })
+
+  it('takes what comes within the time to settle into the same run', async () => {
+    stopping.abort()
+    await running
+    stopping = new AbortController()
+    start({ settleMs: 5 })
+    worker.poke()
+    await scheduler.advance(4)
+    worker.poke()
+    await scheduler.advance(60_000)
+    expect(ran).toEqual([5])
   })
 
   it('runs again when it asked for it', async () => {

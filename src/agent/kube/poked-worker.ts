@@ -10,6 +10,10 @@ export interface PokedWorkerOptions {
   readonly work: (signal: AbortSignal) => Promise<Result<number | undefined, string>>
   /** Between the end of one run and the start of the next: pokes meanwhile become one. */
   readonly spacingMs: number
+  /** So many runs may follow a quiet time without spacing: what belongs together need not come at once. By default 1. */
+  readonly burst?: number
+  /** From a poke to its run, for what comes at the same time by another way. By default 0. */
+  readonly settleMs?: number
   readonly backoff: BackoffOptions
   readonly scheduler: Scheduler
   readonly random: Random
@@ -37,17 +41,23 @@ export class PokedWorker {
 
   /** Resolves when `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { scheduler, spacingMs, backoff, random } = this.#options
+    const { scheduler, spacingMs, burst = 1, settleMs = 0, backoff, random } = this.#options
     const retries = new Backoff(backoff, random)
     let againMs: number | undefined
+    // When the runs so far would have ended, had all of them been spaced.
+    let spacedEndMs = 0
     try {
       for (;;) {
         await this.#next(againMs, signal)
+        if (settleMs > 0) await sleep(scheduler, settleMs, signal)
         this.#poked = Promise.withResolvers<undefined>()
         const done = await this.#attempt(signal)
         if (done.ok) retries.reset()
         againMs = done.ok ? done.value : 0
-        await sleep(scheduler, done.ok ? spacingMs : Math.max(spacingMs, retries.nextMs()), signal)
+        const nowMs = scheduler.monotonicMs()
+        spacedEndMs = Math.max(spacedEndMs, nowMs) + spacingMs
+        const restMs = Math.max(0, spacedEndMs - (burst - 1) * spacingMs - nowMs)
+        await sleep(scheduler, done.ok ? restMs : Math.max(spacingMs, retries.nextMs()), signal)
       }
     } catch (error) {
       if (!signal.aborted) throw error

@@ -1,6 +1,6 @@
 import { formatApiError } from '../../kube/api-error.ts'
 import type { ReflectorHealth } from '../../kube/reflector-health.ts'
-import type { KubernetesSourceStatus } from '../status.ts'
+import type { KubernetesSourceStatus, ServiceProxyStatus } from '../status.ts'
 import type { NetworkFollower } from './network-follower.ts'
 import type { ReleaseStep } from './release-handshake.ts'
 import type { ViewKeeper } from './view-keeper.ts'
@@ -14,6 +14,8 @@ export interface SourceParts {
   /** What is being tried again. */
   readonly failures: readonly string[]
   readonly steps: readonly ReleaseStep[]
+  /** Undefined: this agent leaves Services alone. */
+  readonly services: ServiceProxyStatus | undefined
 }
 
 export function describeSource({
@@ -23,6 +25,7 @@ export function describeSource({
   problems,
   failures,
   steps,
+  services,
 }: SourceParts): KubernetesSourceStatus {
   const { node, network } = follower.health()
   const healths = [node, ...(network === undefined ? [] : [network])]
@@ -48,6 +51,7 @@ export function describeSource({
       const because = state === 'Marked' ? waiting.get(address) : undefined
       return { address, vnicId, state, ...(because !== undefined && { waiting: because }) }
     }),
+    ...(services !== undefined && { services }),
   }
 }
 

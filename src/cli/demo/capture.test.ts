@@ -32,6 +32,14 @@ it('reads interface, direction, addresses, TTL and time of each packet', () => {
   ])
 })
 
+it('tells the ports of a TCP segment', () => {
+  const segment = `\
+1795442445.421494153 ens5  Out IP (tos 0x0, ttl 63, id 5402, offset 0, flags [DF], proto TCP (6), length 60)
+    10.0.5.215.43210 > 10.0.5.64.8080: Flags [S], cksum 0x2012 (incorrect -> 0x93a1), seq 1, win 62727, options [mss 8960], length 0
+`
+  expect(parseCapture(segment, 'node n')).toMatchObject([{ source: '10.0.5.215:43210', destination: '10.0.5.64:8080' }])
+})
+
 it('sees nothing where nothing was captured', () => {
   expect(parseCapture('', 'node n')).toEqual([])
 })

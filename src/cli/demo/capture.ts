@@ -17,6 +17,7 @@ export interface Sighting {
   readonly place: string
   readonly ifname: string
   readonly direction: string
+  /** An address; of TCP and UDP with its port, as in 10.0.4.2:80. */
   readonly source: string
   readonly destination: string
   readonly ttl: number
@@ -37,14 +38,26 @@ export async function watchPing(
 ): Promise<{ readonly sightings: readonly Sighting[]; readonly answered: boolean; readonly lengthBytes: number }> {
   const payloadBytes = 700 + Math.floor(Math.random() * 500)
   const lengthBytes = payloadBytes + icmpHeaderBytes + ipHeaderBytes
-  const captures = places.map((place) => new Capture(place, lengthBytes))
+  const filter = `icmp[icmptype] == icmp-echo and ip[2:2] == ${lengthBytes}`
+  const send = (): Promise<number | undefined> => ping(from.netns, to, signal, { payloadBytes })
+  const { sightings, outcome } = await watchPackets(places, filter, send, signal)
+  return { sightings, answered: outcome !== undefined, lengthBytes }
+}
+
+/** Tells where the packets that pass tcpdump's filter were seen while something was done, in order of time. */
+export async function watchPackets<T>(
+  places: readonly Place[],
+  filter: string,
+  work: () => Promise<T>,
+  signal: AbortSignal,
+): Promise<{ readonly sightings: readonly Sighting[]; readonly outcome: T }> {
+  const captures = places.map((place) => new Capture(place, filter))
   try {
     await Promise.all(captures.map((capture) => capture.ready(signal)))
-    const time = await ping(from.netns, to, signal, { payloadBytes })
+    const outcome = await work()
     await sleep(settleMs, undefined, { signal })
     const seen = await Promise.all(captures.map((capture) => capture.stop()))
-    const sightings = seen.flat().toSorted((a, b) => (a.atNs < b.atNs ? -1 : 1))
-    return { sightings, answered: time !== undefined, lengthBytes }
+    return { sightings: seen.flat().toSorted((a, b) => (a.atNs < b.atNs ? -1 : 1)), outcome }
   } finally {
     for (const capture of captures) capture.kill()
   }
@@ -58,9 +71,8 @@ class Capture {
   #stdout = ''
   #stderr = ''
 
-  constructor(place: Place, lengthBytes: number) {
+  constructor(place: Place, filter: string) {
     this.#place = place
-    const filter = `icmp[icmptype] == icmp-echo and ip[2:2] == ${lengthBytes}`
     // Root is given up by default, for a user that may not exist.
     const flags = [
       '-i',
@@ -121,8 +133,14 @@ export function parseCapture(text: string, place: string): readonly Sighting[] {
     place,
     ifname: groups['ifname'] ?? '',
     direction: groups['direction'] === 'In' ? 'in' : 'out',
-    source: groups['source'] ?? '',
-    destination: groups['destination'] ?? '',
+    source: withColon(groups['source'] ?? ''),
+    destination: withColon(groups['destination'] ?? ''),
     ttl: Number(groups['ttl']),
   }))
+}
+
+/** tcpdump puts a dot before the port too. */
+function withColon(text: string): string {
+  const [a, b, c, d, port] = text.split('.')
+  return port === undefined ? text : `${a}.${b}.${c}.${d}:${port}`
 }

@@ -83,9 +83,13 @@ export function vcnPlace({ lab }: DemoContext): Place {
   return { label: 'VCN', netns: lab.fabric.vcn.netns }
 }
 
-export function printPath({ screen }: DemoContext, sightings: readonly Sighting[], lengthBytes: number): void {
+export function printPath(context: DemoContext, sightings: readonly Sighting[], lengthBytes: number): void {
+  printSightings(context, sightings, `an ICMP echo of ${lengthBytes} bytes`)
+}
+
+export function printSightings({ screen }: DemoContext, sightings: readonly Sighting[], packet: string): void {
   const startNs = sightings[0]?.atNs ?? 0n
-  screen.line(screen.paint('dim', `  as tcpdump saw it, an ICMP echo of ${lengthBytes} bytes:`))
+  screen.line(screen.paint('dim', `  as tcpdump saw it, ${packet}:`))
   screen.table(
     ['µs', 'where', 'interface', '', 'source', 'destination', 'TTL'],
     sightings.map((seen) => [

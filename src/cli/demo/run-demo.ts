@@ -99,11 +99,12 @@ async function showParts(lab: LabState, checks: Checks, screen: Screen, signal: 
 async function partsOf({ cluster }: LabState): Promise<readonly Part[]> {
   if (cluster === undefined) return packetParts
   // Loaded when wanted only: the Kubernetes client takes half a second to read.
-  const [{ showNodeStart }, { showElasticity }] = await Promise.all([
+  const [{ showNodeStart }, { showElasticity }, { showServices }] = await Promise.all([
     import('./node-start.ts'),
     import('./elasticity.ts'),
+    import('./services.ts'),
   ])
-  return [showNodeStart, ...packetParts, showElasticity]
+  return [showNodeStart, ...packetParts, showElasticity, showServices]
 }
 
 function showProgress(screen: Screen, event: UpEvent): void {

@@ -19,6 +19,7 @@ interface UpFlags {
   readonly kubeconfig?: string
   readonly seed?: number
   readonly pods: boolean
+  readonly services: boolean
   readonly keepOnFailure: boolean
 }
 
@@ -31,10 +32,12 @@ export function upCommand(): Command {
     .option('--kubeconfig <file>', 'of an existing Kubernetes API for the cluster, in place of the small one')
     .option('--seed <number>', 'the same number gives the same addresses', viaResult(parseSeed))
     .option('--no-pods', 'nodes only; add pods by: vcnctl lab pod add')
+    .option('--no-services', 'of a cluster: its agents leave Services alone (docs/services.md)')
     .option('--keep-on-failure', 'leave what stands when something fails, to look at it', false)
     .action(async (flags: UpFlags) => {
       requireRoot()
-      const scenario = loadScenario(flags.scenario ?? (flags.cluster ? clusterScenarioFile : defaultScenarioFile))
+      const file = flags.scenario ?? (flags.cluster ? clusterScenarioFile : defaultScenarioFile)
+      const scenario = withServices(loadScenario(file), flags.services)
       const existingKubeconfig = flags.kubeconfig === undefined ? undefined : await checkedKubeconfig(flags.kubeconfig)
       const seed = flags.seed ?? scenario.seed ?? randomSeed()
       const { name, pods: withPods, keepOnFailure } = flags
@@ -71,6 +74,12 @@ export function loadScenario(file: string): Scenario {
   const scenario = readScenario(file)
   if (scenario.ok) return scenario.value
   throw new CliError(`scenario ${file}: ${formatFieldErrors(scenario.error)}`)
+}
+
+/** What the scenario has turned off stays off. */
+function withServices(scenario: Scenario, isWanted: boolean): Scenario {
+  const { cluster } = scenario
+  return cluster === undefined || isWanted ? scenario : { ...scenario, cluster: { ...cluster, services: false } }
 }
 
 /** Its absolute path. What cannot be used is said before anything is made. */

@@ -26,6 +26,8 @@ export interface PodContainer {
   readonly env: readonly EnvEntry[]
   readonly ports: readonly ContainerPort[]
   readonly readinessProbe?: Probe | undefined
+  /** Between the request to end and SIGTERM; a part of the grace period. */
+  readonly preStopMs: number
 }
 
 export interface EnvEntry {
@@ -117,9 +119,13 @@ const container = z
       )
       .nullish(),
     readinessProbe: probe.optional(),
+    lifecycle: z
+      .object({ preStop: z.object({ sleep: z.object({ seconds: z.number() }).optional() }).optional() })
+      .optional(),
   })
-  .transform(({ command, args, env: entries, ports, ...rest }) => ({
+  .transform(({ command, args, env: entries, ports, lifecycle, ...rest }) => ({
     ...rest,
+    preStopMs: (lifecycle?.preStop?.sleep?.seconds ?? 0) * 1000,
     command: [...(command ?? []), ...(command === undefined || command === null ? [] : (args ?? []))],
     env: entries ?? [],
     ports: ports ?? [],

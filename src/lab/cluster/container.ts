@@ -97,19 +97,26 @@ export class Container {
     this.#readiness?.start()
   }
 
-  /** SIGTERM, after the grace period SIGKILL; resolves when it is gone. */
+  /** SIGTERM once preStop has passed, after the grace period SIGKILL; resolves when it is gone. */
   async stop(graceMs: number): Promise<void> {
     this.#isStopping = true
     clearTimeout(this.#restart)
     this.#readiness?.stop()
     if (this.#child === undefined) return
+    const startMs = performance.now()
+    await this.#untilEnded(startMs + Math.min(graceMs, this.#options.container.preStopMs))
     this.#signal('SIGTERM')
-    const deadline = performance.now() + graceMs
-    while (this.#state.kind === 'running') {
-      if (performance.now() > deadline) this.#signal('SIGKILL')
+    await this.#untilEnded(startMs + graceMs)
+    this.#signal('SIGKILL')
+    await this.#untilEnded(Infinity)
+    // What it started may have outlived it.
+    this.#signal('SIGKILL')
+  }
+
+  async #untilEnded(deadlineMs: number): Promise<void> {
+    while (this.#state.kind === 'running' && performance.now() < deadlineMs) {
       await new Promise((resolve) => setTimeout(resolve, pollMs))
     }
-    this.#signal('SIGKILL')
   }
 
   /** Leaves it to run on, and whatever becomes of it to the next process. */

@@ -2,14 +2,17 @@ import type { Logger } from '../../base/logger.ts'
 import type { ApiClient } from '../../kube/api-client.ts'
 import { type ApiError, formatApiError } from '../../kube/api-error.ts'
 import type { ObjectCache } from '../../kube/cache.ts'
+import type { KubeNode } from '../../kube/node.ts'
 import { type KubeObject, type Manifest, objectKey, type UntypedObject } from '../../kube/object.ts'
 import type { ClusterPod } from './cluster-pod.ts'
 import { endpointSlices, isSameSlice, planEndpointSlices, type SelectingService } from './endpoint-slices.ts'
+import { zoneLabel } from './node-objects.ts'
 
 export interface SliceWriterOptions {
   readonly client: ApiClient
   readonly pods: ObjectCache<ClusterPod>
   readonly services: ObjectCache<SelectingService>
+  readonly nodes: ObjectCache<KubeNode>
   /** Those that the lab manages. */
   readonly slices: ObjectCache<UntypedObject>
   readonly logger: Logger
@@ -21,8 +24,13 @@ type Change =
 
 /** Brings the EndpointSlices to what services and pods say now; to be repeated when it answers false. */
 export async function writeEndpointSlices(options: SliceWriterOptions, signal: AbortSignal): Promise<boolean> {
-  const { client, pods, services, slices, logger } = options
-  const wanted = planEndpointSlices(objectsOf(services), objectsOf(pods))
+  const { client, pods, services, nodes, slices, logger } = options
+  const zones = new Map(
+    objectsOf(nodes).flatMap(({ metadata: { name, labels } }) =>
+      labels[zoneLabel] === undefined ? [] : [[name, labels[zoneLabel]] as const],
+    ),
+  )
+  const wanted = planEndpointSlices(objectsOf(services), objectsOf(pods), zones)
   const failures: ApiError[] = []
   for (const change of diffSlices(wanted, objectsOf(slices))) {
     const done = await apply(client, change, signal)

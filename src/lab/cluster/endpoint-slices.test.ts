@@ -42,7 +42,7 @@ function service(spec: object = {}): SelectingService {
 }
 
 function conditions(one: SelectingService, pods: readonly ClusterPod[]): unknown {
-  return planEndpointSlices([one], pods).flatMap((slice) =>
+  return planEndpointSlices([one], pods, new Map()).flatMap((slice) =>
     ((slice['endpoints'] ?? []) as { addresses: string[]; conditions: object }[]).map((endpoint) => ({
       address: endpoint.addresses[0],
       ...endpoint.conditions,
@@ -71,11 +71,21 @@ describe('planEndpointSlices', () => {
   })
 
   it('leaves a service without a selector to others', () => {
-    expect(planEndpointSlices([service({ selector: null })], [pod('a')])).toEqual([])
+    expect(planEndpointSlices([service({ selector: null })], [pod('a')], new Map())).toEqual([])
+  })
+
+  it('says where an endpoint is, as far as that is known', () => {
+    const endpoint = { nodeName: 'n1', targetRef: { kind: 'Pod', name: 'a' } }
+    expect(planEndpointSlices([service()], [pod('a')], new Map([['n1', 'AD-1']]))).toMatchObject([
+      { endpoints: [{ ...endpoint, zone: 'AD-1' }] },
+    ])
+    expect(planEndpointSlices([service()], [pod('a')], new Map())[0]?.['endpoints']).toEqual([
+      expect.not.objectContaining({ zone: expect.anything() as unknown }),
+    ])
   })
 
   it('makes a slice for each number that a named port has', () => {
-    const slices = planEndpointSlices([service()], [pod('a'), pod('b', { port: 9090, ip: '10.0.4.6' })])
+    const slices = planEndpointSlices([service()], [pod('a'), pod('b', { port: 9090, ip: '10.0.4.6' })], new Map())
     expect(slices.map((slice) => slice['ports'])).toEqual([
       [{ name: 'http', protocol: 'TCP', port: 8080 }],
       [{ name: 'http', protocol: 'TCP', port: 9090 }],
@@ -85,7 +95,7 @@ describe('planEndpointSlices', () => {
 })
 
 describe('diffSlices', () => {
-  const [slice] = planEndpointSlices([service()], [pod('a')])
+  const [slice] = planEndpointSlices([service()], [pod('a')], new Map())
   const stored = unwrap(parseUntyped({ ...slice, metadata: { ...slice?.metadata, uid: 'u', resourceVersion: '7' } }))
   const wanted = slice === undefined ? [] : [slice]
   it('makes what is missing', () => {
@@ -95,7 +105,7 @@ describe('diffSlices', () => {
     expect(diffSlices(wanted, [stored])).toEqual([])
   })
   it('replaces what is otherwise, in the version that it was seen in', () => {
-    const changed = planEndpointSlices([service()], [pod('a', { ready: false })])
+    const changed = planEndpointSlices([service()], [pod('a', { ready: false })], new Map())
     expect(diffSlices(changed, [stored])).toMatchObject([
       { kind: 'replace', manifest: { metadata: { resourceVersion: '7' } } },
     ])

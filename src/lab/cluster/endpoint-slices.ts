@@ -81,8 +81,13 @@ export const managedBy = { 'endpointslice.kubernetes.io/managed-by': 'vcn-lab' }
 const serviceLabel = 'kubernetes.io/service-name'
 
 /** The slices of all services: one for each set of port numbers that a service's pods have. */
-export function planEndpointSlices(all: readonly SelectingService[], pods: readonly ClusterPod[]): readonly Manifest[] {
-  return all.filter(({ selector }) => Object.keys(selector).length > 0).flatMap((one) => slicesOf(one, pods))
+export function planEndpointSlices(
+  all: readonly SelectingService[],
+  pods: readonly ClusterPod[],
+  /** By the node's name. */
+  zones: ReadonlyMap<string, string>,
+): readonly Manifest[] {
+  return all.filter(({ selector }) => Object.keys(selector).length > 0).flatMap((one) => slicesOf(one, pods, zones))
 }
 
 /** The same but for what the API adds. */
@@ -94,13 +99,17 @@ export function isSameSlice(manifest: Manifest, { metadata, raw }: UntypedObject
   )
 }
 
-function slicesOf(owner: SelectingService, pods: readonly ClusterPod[]): readonly Manifest[] {
+function slicesOf(
+  owner: SelectingService,
+  pods: readonly ClusterPod[],
+  zones: ReadonlyMap<string, string>,
+): readonly Manifest[] {
   const byPorts = new Map<string, { ports: readonly JsonObject[]; endpoints: JsonObject[] }>()
   for (const pod of pods.filter((one) => isBehind(owner, one))) {
     const ports = portsFor(owner, pod)
     const key = JSON.stringify(ports)
     const slice = byPorts.get(key) ?? { ports, endpoints: [] }
-    slice.endpoints.push(endpointOf(pod, owner))
+    slice.endpoints.push(endpointOf(pod, owner, zones.get(pod.nodeName ?? '')))
     byPorts.set(key, slice)
   }
   if (byPorts.size === 0) byPorts.set('', { ports: [], endpoints: [] })
@@ -127,7 +136,11 @@ function isBehind({ metadata, selector }: SelectingService, pod: ClusterPod): bo
   )
 }
 
-function endpointOf(pod: ClusterPod, { publishNotReadyAddresses }: SelectingService): JsonObject {
+function endpointOf(
+  pod: ClusterPod,
+  { publishNotReadyAddresses }: SelectingService,
+  zone: string | undefined,
+): JsonObject {
   const { name, namespace, uid, deletionTimestamp } = pod.metadata
   const terminating = deletionTimestamp !== undefined
   const serving = isPodReady(pod)
@@ -135,6 +148,7 @@ function endpointOf(pod: ClusterPod, { publishNotReadyAddresses }: SelectingServ
     addresses: [statusText(pod, 'podIP') ?? ''],
     conditions: { ready: publishNotReadyAddresses || (serving && !terminating), serving, terminating },
     nodeName: pod.nodeName ?? '',
+    ...(zone !== undefined && { zone }),
     targetRef: { kind: 'Pod', namespace, name, uid },
   }
 }

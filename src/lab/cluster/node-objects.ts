@@ -19,6 +19,8 @@ export interface NodeObjectInput {
 export const labLabel = 'vcn-cni/lab'
 /** Taken away by the agent when the node can serve a pod. */
 export const notReadyTaint = 'vcn-cni/not-ready'
+/** A well-known label of Kubernetes. */
+export const zoneLabel = 'topology.kubernetes.io/zone'
 
 /** A Node as a kubelet registers it that was told of the cloud and of our taint. */
 export function nodeManifest({ lab, name, internalIp, instance, settings, now }: NodeObjectInput): Manifest {
@@ -31,6 +33,8 @@ export function nodeManifest({ lab, name, internalIp, instance, settings, now }:
         'kubernetes.io/hostname': name,
         'kubernetes.io/os': 'linux',
         'node.kubernetes.io/instance-type': settings.shape,
+        // Without the tenancy's prefix, as on OKE: labels take no colon.
+        [zoneLabel]: instance.availabilityDomain.split(':').at(-1) ?? '',
         [labLabel]: lab,
       },
     },

@@ -56,14 +56,14 @@ export async function runNodeSide(options: NodeSideOptions, signal: AbortSignal)
       bind(options.server, pod, node)
     return Promise.resolve(true)
   }
-  const caches = { pods: pods.cache, services: allServices.cache, slices: slices.cache }
+  const caches = { pods: pods.cache, services: allServices.cache, nodes: allNodes.cache, slices: slices.cache }
   const publish = (): Promise<boolean> => writeEndpointSlices({ client, logger, ...caches }, signal)
   await Promise.all([
     ...running,
     events.run(signal),
     runner.run(signal),
     repeatOnChange([pods.cache, allNodes.cache], schedule, signal),
-    repeatOnChange([pods.cache, allServices.cache, slices.cache], publish, signal),
+    repeatOnChange([pods.cache, allServices.cache, allNodes.cache, slices.cache], publish, signal),
   ])
 }
 

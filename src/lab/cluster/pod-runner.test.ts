@@ -161,6 +161,23 @@ test('a deleted pod is stopped, gets its DEL, and only then goes', async () => {
   expect(listPods(rig.lab.name)).toEqual([])
 })
 
+test('a container with a preStop pause gets its SIGTERM after that', async () => {
+  await using rig = await Rig.make()
+  const program = 'trap "date +%s%3N; exit" TERM; echo up; while :; do sleep 0.02; done'
+  const lifecycle = { preStop: { sleep: { seconds: 1 } } }
+  await rig.create('p', { command: ['sh', '-c', program], lifecycle }, { terminationGracePeriodSeconds: 20 })
+  const log = (): string => readFileSync(`/run/vcn-lab/${rig.lab.name}/pod-logs/default_p_main.log`, 'utf8')
+  await expect.poll(() => rig.phase('p'), soon).toBe('Running')
+  await expect.poll(log, soon).toBe('up\n')
+  const askedMs = Date.now()
+  unwrap(await rig.client.delete(clusterPods, { namespace: 'default', name: 'p' }, {}, never))
+  await expect.poll(() => rig.pod('p'), soon).toBeUndefined()
+  // The shell may say meanwhile that what it waited for was terminated.
+  const toldMs = Number(/^\d+$/m.exec(log())?.[0])
+  // A lower bound: however slow the machine is, it holds.
+  expect(toldMs).toBeGreaterThanOrEqual(askedMs + 1000)
+})
+
 test('a refused ADD is told as the reason of a pending pod and as an event, and tried again', async () => {
   await using rig = await Rig.make()
   writeFileSync(`${rig.bin}/refuse`, '')

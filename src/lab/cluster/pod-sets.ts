@@ -8,30 +8,23 @@ import type { PodSet } from '../cluster-settings.ts'
 import type { ScenarioPod } from '../scenario.ts'
 import { type ClusterPod, clusterPods, isPodReady } from './cluster-pod.ts'
 import { services } from './endpoint-slices.ts'
+import { webServerCommand } from './web-server.ts'
 
 const namespace = 'default'
 const pollMs = 200
+const preStopSeconds = 1
 /** Shown where an image's name is wanted: nothing is pulled. */
 const image = 'vcn-lab/host'
 
-/**
- * Answers any HTTP request with the pod's name. In Perl because every Debian has it (perl-base is essential) and it starts
- * in milliseconds.
- */
-const webServer = `use IO::Socket::INET; $| = 1; $SIG{TERM} = sub { exit 0 };
-my $listener = IO::Socket::INET->new(LocalPort => $ARGV[0], Listen => 64, ReuseAddr => 1) or die "port $ARGV[0]: $@";
-while (1) {
-  my $peer = $listener->accept or next;
-  while (my $line = <$peer>) { last if $line =~ /^\\r?\\n$/ }
-  my $body = "$ENV{POD_NAME}\\n";
-  print $peer "HTTP/1.1 200 OK\\r\\nContent-Length: " . length($body) . "\\r\\nConnection: close\\r\\n\\r\\n$body";
-  close $peer;
-}`
-
-export function podManifest(set: PodSet, name: string): Manifest {
+/** On the given node, or wherever the scheduler puts it. */
+export function podManifest(set: PodSet, name: string, node?: string): Manifest {
   return {
     metadata: { name, namespace, labels: { app: set.name } },
-    spec: { terminationGracePeriodSeconds: 2, containers: [containerOf(set)] },
+    spec: {
+      ...(node !== undefined && onlyOn(node)),
+      terminationGracePeriodSeconds: 2,
+      containers: [containerOf(set)],
+    },
   }
 }
 
@@ -43,11 +36,15 @@ export function scenarioPodManifest({ name, namespace: own, node, ports }: Scena
   return {
     metadata: { name, namespace: own, labels: { app: name } },
     spec: {
-      nodeSelector: { 'kubernetes.io/hostname': node },
+      ...onlyOn(node),
       terminationGracePeriodSeconds: 2,
       containers: [{ name: 'main', image, ports: published }],
     },
   }
+}
+
+function onlyOn(node: string): JsonObject {
+  return { nodeSelector: { 'kubernetes.io/hostname': node } }
 }
 
 export function serviceManifest(name: string, port: number): Manifest {
@@ -124,18 +121,21 @@ export async function ensureService(
 
 function containerOf({ command, port }: PodSet): JsonObject {
   const serves = port !== undefined && command === undefined
-  const run = command ?? (serves ? ['perl', '-e', webServer, String(port)] : undefined)
+  const run = command ?? (serves ? webServerCommand(port) : undefined)
   return {
     name: 'main',
     image,
     ...(run !== undefined && { command: run }),
     env: [
       { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
+      { name: 'NODE_NAME', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } },
       { name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
     ],
     ...(port !== undefined && {
       ports: [{ name: 'http', containerPort: port }],
       readinessProbe: { tcpSocket: { port }, periodSeconds: 2 },
+      // Until all nodes have heard that it ends, it still gets connections.
+      lifecycle: { preStop: { sleep: { seconds: preStopSeconds } } },
     }),
   }
 }

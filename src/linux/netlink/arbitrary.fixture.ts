@@ -52,7 +52,14 @@ export const route: fc.Arbitrary<Route> = family.chain((of) => {
 
 export const rule: fc.Arbitrary<Rule> = family.chain((of) =>
   fc.record(
-    { family: fc.constant(of), priority: u32, table, protocol, from: block(of, 1) },
+    {
+      family: fc.constant(of),
+      priority: u32,
+      table,
+      protocol,
+      from: block(of, 1),
+      unlessMarked: fc.integer({ min: 1, max: 0xffff_ffff }),
+    },
     { requiredKeys: ['family', 'priority', 'table', 'protocol'] },
   ),
 )

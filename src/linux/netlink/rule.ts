@@ -15,8 +15,10 @@ import { type Attributes, BodyWriter, type NetlinkRequest, splitBody } from './w
 // linux/fib_rules.h
 const FRA_SRC = 2
 const FRA_PRIORITY = 6
+const FRA_FWMARK = 10
 const FRA_SUPPRESS_PREFIXLEN = 14
 const FRA_TABLE = 15
+const FRA_FWMASK = 16
 const FRA_PROTOCOL = 21
 const FR_ACT_TO_TBL = 1
 /** The rule holds for what does *not* match (`ip rule add not from …`). */
@@ -24,8 +26,11 @@ const FIB_RULE_INVERT = 2
 /** Every rule carries FRA_SUPPRESS_PREFIXLEN; -1 is "use what the table says" (net/core/fib_rules.c). */
 const suppressNothing = 0xffff_ffff
 const ruleHeaderBytes = 12
-/** What every rule that selects by source alone carries; anything more is a selector we do not know. */
-const plainAttributes = new Set([FRA_SRC, FRA_PRIORITY, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, FRA_PROTOCOL])
+/** What rules may carry that select by source, and by bits that are not set; anything more is a selector we do not know. */
+const plainAttributes = new Set([
+  ...[FRA_SRC, FRA_PRIORITY, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, FRA_PROTOCOL],
+  ...[FRA_FWMARK, FRA_FWMASK],
+])
 
 /** A policy routing rule that looks a table up for packets from a block (ip-rule(8)). */
 export interface Rule {
@@ -34,6 +39,8 @@ export interface Rule {
   readonly table: number
   /** Absent: from anywhere. */
   readonly from?: Cidr
+  /** Only for packets whose mark has none of these bits (`fwmark 0/BITS`). Never 0. */
+  readonly unlessMarked?: number
   readonly protocol: number
   /** Set when the rule has selectors or actions beyond these fields; such rules are never ours. */
   readonly hasOtherSelectors?: true
@@ -60,12 +67,14 @@ export function decodeRule(body: Buffer): Rule {
   const family = familyFromNumber(fixed.readUInt8(0))
   const from = attributes.bytes(FRA_SRC)
   const others = family === undefined || hasOthers(fixed, attributes)
+  const mask = markOf(attributes) === 0 ? (attributes.u32(FRA_FWMASK) ?? 0) : 0
   return {
     family: family ?? 4,
     priority: attributes.u32(FRA_PRIORITY) ?? 0,
     table: attributes.u32(FRA_TABLE) ?? fixed.readUInt8(4),
     protocol: attributes.u8(FRA_PROTOCOL) ?? 0,
     ...(from !== undefined && family !== undefined && { from: decodeBlock(from, fixed.readUInt8(2), family) }),
+    ...(mask !== 0 && { unlessMarked: mask }),
     ...(others && { hasOtherSelectors: true }),
   }
 }
@@ -75,7 +84,13 @@ function hasOthers(fixed: Buffer, attributes: Attributes): boolean {
   if (destinationLength !== 0 || typeOfService !== 0 || action !== FR_ACT_TO_TBL) return true
   if ((fixed.readUInt32LE(8) & FIB_RULE_INVERT) !== 0) return true
   if ((attributes.u32(FRA_SUPPRESS_PREFIXLEN) ?? suppressNothing) !== suppressNothing) return true
+  if (markOf(attributes) !== 0) return true
   return attributes.types().some((type) => !plainAttributes.has(type))
+}
+
+/** Not 0: the rule is for packets that carry it. The kernel leaves a 0 out. */
+function markOf(attributes: Attributes): number {
+  return attributes.u32(FRA_FWMARK) ?? 0
 }
 
 function encode(rule: Rule): Buffer {
@@ -88,5 +103,7 @@ function encode(rule: Rule): Buffer {
   fixed.writeUInt8(FR_ACT_TO_TBL, 7)
   const writer = new BodyWriter().bytes(fixed)
   if (from !== undefined) writer.attribute(FRA_SRC, ipToBytes(from.address))
-  return writer.u32(FRA_PRIORITY, rule.priority).u32(FRA_TABLE, rule.table).u8(FRA_PROTOCOL, rule.protocol).done()
+  writer.u32(FRA_PRIORITY, rule.priority).u32(FRA_TABLE, rule.table)
+  if (rule.unlessMarked !== undefined) writer.u32(FRA_FWMARK, 0).u32(FRA_FWMASK, rule.unlessMarked)
+  return writer.u8(FRA_PROTOCOL, rule.protocol).done()
 }

@@ -28,6 +28,8 @@ export const preparation: readonly string[] = [
   'ip rule add not from 10.0.4.0/24 priority 601 table 100',
   'ip rule add from 10.0.4.0/24 to 10.0.5.0/24 priority 602 table 100',
   'ip rule add fwmark 1 priority 603 table 100',
+  'ip rule add fwmark 0x10/0x30 priority 609 table 100',
+  'ip rule add from 10.0.4.0/24 fwmark 0/0x1000 priority 1537 table 30005 protocol 118',
   'ip rule add priority 604 table 100 suppress_prefixlength 0',
   'ip rule add iif oci0 priority 605 table 100',
   'ip rule add from 10.0.4.0/24 priority 606 prohibit',
@@ -119,7 +121,9 @@ const rules = [
   { ...other, priority: 606, from, table: 0 },
   { ...other, priority: 607 },
   { ...other, priority: 608, from, table: 0 },
+  { ...other, priority: 609 },
   vnicRule,
+  { ...vnicRule, priority: 1537, unlessMarked: 0x1000 },
   { family: 4, priority: 32_766, table: 254, protocol: 2 },
   { family: 4, priority: 32_767, table: 253, protocol: 2 },
 ]

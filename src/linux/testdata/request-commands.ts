@@ -146,6 +146,18 @@ export const requests: readonly RequestRow[] = [
     arguments: [vnicRule],
   },
   {
+    command: 'ip rule add from 10.0.4.0/24 fwmark 0/0x1000 priority 1536 table 30005 protocol 118',
+    messageType: messageTypes.newRule,
+    operation: 'addRule',
+    arguments: [{ ...vnicRule, unlessMarked: 0x1000 }],
+  },
+  {
+    command: 'ip rule del from 10.0.4.0/24 fwmark 0/0x1000 priority 1536 table 30005 protocol 118',
+    messageType: messageTypes.deleteRule,
+    operation: 'deleteRule',
+    arguments: [{ ...vnicRule, unlessMarked: 0x1000 }],
+  },
+  {
     command: 'ip -6 rule add from 2001:db8:1::/48 priority 1536 table 30005 protocol 118',
     sameBytes: true,
     messageType: messageTypes.newRule,
