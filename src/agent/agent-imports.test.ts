@@ -29,6 +29,7 @@ async function graphOf(file: string): Promise<readonly string[]> {
 test('the agent loads its own API client, and no large library', async () => {
   const urls = await graphOf('../cli/agent-command.ts')
   expect(urls.some((url) => url.endsWith('/src/kube/http-api-client.ts'))).toBe(true)
-  const large = /\/node_modules\/(@kubernetes|oci-|fastify|prom-client)|\/src\/(lab|controller|agent\/services)\/|\/src\/kube\/kube-config\.ts/
+  const large =
+    /\/node_modules\/(@kubernetes|oci-|fastify|prom-client)|\/src\/(lab|controller|agent\/services)\/|\/src\/kube\/kube-config\.ts/
   expect(urls.filter((url) => large.test(url))).toEqual([])
 })

@@ -142,10 +142,16 @@ function base(type: BaseChain['type'], hook: BaseChain['hook'], priority: number
 
 /** Picks one of `count` endpoints, for every frontend of the scope with as many. */
 export function balancerChain(scope: Scope, protocol: L4, count: number): Chain {
-  const number = random(count)
-  const key = isNodeScope(scope) ? concat('th dport', number) : concat('ip daddr', 'th dport', number)
-  const chosen = lookup(key, endpointsName(scope, protocol))
-  return { rules: [[isProtocol(protocol), dnatTo({ lookup: chosen, yields: 'address and port' })]] }
+  const choose = (among: number): Rule => {
+    const number = random(among)
+    const key = isNodeScope(scope) ? concat('th dport', number) : concat('ip daddr', 'th dport', number)
+    const chosen = lookup(key, endpointsName(scope, protocol))
+    return [isProtocol(protocol), dnatTo({ lookup: chosen, yields: 'address and port' })]
+  }
+  // A packet may look its frontend up before a transaction takes effect and the endpoint after it. When its number is
+  // gone, the first one is there; when all are gone, the packet is to be sent again: one that passed untranslated would
+  // leave a connection behind that stays so.
+  return { rules: [...(count > 1 ? [choose(count), choose(1)] : [choose(1)]), [verdict('drop')]] }
 }
 
 export function stickyBalancerChain(scope: Scope, protocol: L4, count: number, timeoutSeconds: number): Chain {

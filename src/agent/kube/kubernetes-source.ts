@@ -65,8 +65,7 @@ export class KubernetesSource implements AddressSource {
     const client = createApiClient(access.value, { userAgent: 'vcn-cni-agent', requestTimeoutMs: 10_000 })
     const { nodeName, logger } = options
     const proxied = { client, nodeName, scheduler: systemScheduler, random: Math.random, logger }
-    const proxy =
-      config.services === undefined ? undefined : await createProxy({ ...proxied, config: config.services })
+    const proxy = config.services === undefined ? undefined : await createProxy({ ...proxied, config: config.services })
     if (proxy?.ok === false) {
       client.close()
       return proxy
