@@ -36,7 +36,7 @@ await runBenchmark({
     const programs = { timer: compile('exec-timer', workspace.path), empty: compile('empty', workspace.path) }
     progress('starting both nodes')
     await using ptp = startPtpNode(workspace.path)
-    await using our = await startOurNode(workspace.path, addressCount)
+    await using our = await startOurNode(workspace.path, { addressCount })
     const contest: Contest = { ours: our.plugin, ourNode: our.node, ptp: ptp.plugin, ...programs }
     progress('warming up')
     await measureRound(contest, noTimings(), { round: 0, operations: Math.min(warmUpOperations, operations) }, signal)

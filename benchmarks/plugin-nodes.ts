@@ -22,16 +22,26 @@ export interface OurNode extends PluginNode {
   readonly node: TestNode
 }
 
-/** A node with the agent of production, whose pods' VNIC has `addressCount` addresses. `directory`: for our files. */
-export async function startOurNode(directory: string, addressCount: number): Promise<OurNode> {
+export interface OurNodeOptions {
+  /** Of the pods' VNIC. */
+  readonly addressCount: number
+  /** agent.yaml's; it makes the node track connections. */
+  readonly nodePortSupport?: boolean
+}
+
+/** A node with the agent of production. `directory`: for our files. */
+export async function startOurNode(
+  directory: string,
+  { addressCount, nodePortSupport = true }: OurNodeOptions,
+): Promise<OurNode> {
   const node = await TestNode.start({
     addresses: podAddresses(addressCount),
     // Shorter than the default of 30 s, in which a benchmark would use up more addresses than a node has.
-    config: { cooldownSeconds: 5, mtuBytes },
+    config: { cooldownSeconds: 5, mtuBytes, nodePortSupport },
   })
   placeAsMeasured(node.agentPid)
   const plugin: CniPlugin = {
-    name: 'vcn-cni',
+    name: nodePortSupport ? 'vcn-cni' : 'vcn-cni without nodePortSupport',
     program: join(node.binDirectory, 'vcn-cni'),
     pluginPath: node.binDirectory,
     nodeNetnsPath: node.netnsPath,

@@ -2,8 +2,11 @@ import { progress } from './benchmark.ts'
 import { median } from './statistics.ts'
 import { measureRequestRate, measureThroughput, type PodPath, type TrafficPrograms } from './traffic.ts'
 
-/** `crowded`: ours with many pods on the node. */
-export const contestants = ['ours', 'crowded', 'ptp', 'routed'] as const
+/**
+ * `tracked`: ours with connection tracking, as installed by default (`nodePortSupport`); `crowded`: the same with many pods
+ * on the node. The other nodes track no connections.
+ */
+export const contestants = ['ours', 'tracked', 'crowded', 'ptp', 'routed'] as const
 export type Contestant = (typeof contestants)[number]
 
 export interface Speed {
@@ -27,7 +30,7 @@ export async function measureRounds(
   rounds: number,
   signal: AbortSignal,
 ): Promise<Samples> {
-  const samples: Record<Contestant, Speed[]> = { ours: [], crowded: [], ptp: [], routed: [] }
+  const samples: Record<Contestant, Speed[]> = { ours: [], tracked: [], crowded: [], ptp: [], routed: [] }
   for (let round = 1; round <= rounds; round++) {
     const first = round % contestants.length
     for (const contestant of [...contestants.slice(first), ...contestants.slice(0, first)]) {

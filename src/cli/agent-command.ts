@@ -9,6 +9,7 @@ import { replyTableName } from '../agent/reply-table.ts'
 import { systemClock } from '../base/clock.ts'
 import { flushDatapath } from '../datapath/flush.ts'
 import { removeTable } from '../nftables/remove-table.ts'
+import { serviceTableName } from '../proxy/rule-names.ts'
 import { CliError } from './cli-error.ts'
 import { pinoLogger } from './pino-logger.ts'
 import { builtExecutable } from './project-root.ts'
@@ -45,7 +46,7 @@ export function uninstallCommand(): Command {
     .option('--cni-conf-dir <dir>', 'where the container runtime looks for configurations', '/etc/cni/net.d')
     .option(
       '--flush',
-      'also take away rules, routes and our table of nftables: pods that still run lose their network',
+      'also take away rules, routes and our tables of nftables, the service proxy’s too: pods that still run lose their network',
       false,
     )
     .action(uninstall)
@@ -62,9 +63,11 @@ async function uninstall({ cniBinDir, cniConfDir, flush }: UninstallFlags): Prom
     throw new CliError(flushed.error.map(({ operation, error }) => `${operation}: ${error.message}`).join('; '))
   }
   logger.info('uninstall.flushed', { operations: flushed.value })
-  const removed = await removeTable({ family: 'ip', name: replyTableName }, AbortSignal.timeout(tableTimeoutMs))
-  // Without the library no agent has made it.
-  if (!removed.ok) logger.warn('uninstall.table', { table: replyTableName, problem: removed.error })
+  for (const name of [replyTableName, serviceTableName]) {
+    const removed = await removeTable({ family: 'ip', name }, AbortSignal.timeout(tableTimeoutMs))
+    // Without the library no agent has made it.
+    if (!removed.ok) logger.warn('uninstall.table', { table: name, problem: removed.error })
+  }
 }
 
 async function runAgent(flags: AgentFlags): Promise<void> {

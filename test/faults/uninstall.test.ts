@@ -26,12 +26,14 @@ describe('vcnctl uninstall', () => {
     expect(await node.exec(netnsPath, ['ping', '-c1', '-W2', node.nodeAddress])).toMatchObject({ code: 0 })
   })
 
-  it('with --flush leaves no rule and no route of ours, and all of others', async () => {
+  it('with --flush leaves no rule, no route and no table of ours, and all of others', async () => {
     await using started = await startWithPod()
     const { node } = started
     await node.exec(node.netnsPath, ['ip', 'rule', 'add', 'pref', '700', 'from', '192.0.2.1', 'lookup', '77'])
     await node.exec(node.netnsPath, ['ip', 'route', 'add', '192.0.2.9/32', 'dev', 'ens3', 'table', '77'])
+    for (const table of ['vcn-services', 'others']) await node.exec(node.netnsPath, ['nft', 'add', 'table', 'ip', table])
     expect(await uninstall(node, '--flush')).toMatchObject({ code: 0 })
+    expect((await node.exec(node.netnsPath, ['nft', 'list', 'tables'])).stdout).toBe('table ip others\n')
     const rules = await node.exec(node.netnsPath, ['ip', 'rule'])
     const routes = await node.exec(node.netnsPath, ['ip', '-4', 'route', 'show', 'table', 'all'])
     expect(rules.stdout + routes.stdout).not.toContain('proto 118')
