@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { parse } from 'yaml'
 import { formatCidr } from '../base/cidr.ts'
 import { unwrap } from '../base/result.ts'
 import { isUsable } from './address-picker.ts'
-import { renderAgentConfig, renderVnicsFile } from './agent-files.ts'
+import { renderVnicsFile } from './agent-files.ts'
 import { planLab } from './lab-plan.ts'
 import { encodeLabState, parseLabState, registeredAddresses } from './lab-state.ts'
 import { clusterScenarioFile, defaultScenarioFile, readScenario } from './scenario-file.ts'
@@ -83,14 +82,3 @@ it('the agent is told the VNICs of its own node only, with their addresses', () 
   for (const address of secondary.secondaryAddresses) expect(text).toContain(`- ${address}\n`)
 })
 
-it('the agent of a cluster’s node is told where the Kubernetes API is, and of no VNICs', () => {
-  const lab = planLab('c', unwrap(readScenario(clusterScenarioFile)), 1, '2026-01-01T00:00:00Z')
-  const [node] = lab.nodes
-  if (node === undefined) throw new Error('an empty lab')
-  expect(parse(renderAgentConfig(lab, node))).toEqual({
-    kubernetes: { kubeconfig: '/run/vcn-lab/c/node-kubeconfig' },
-    strategy: 'spread',
-    cooldownSeconds: 2,
-    mtuBytes: 9000,
-  })
-})

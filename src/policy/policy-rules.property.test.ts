@@ -1,0 +1,137 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { parseIpv4 } from '../base/ip.ts'
+import { unwrap } from '../base/result.ts'
+import { objectKey } from '../kube/object.ts'
+import { iterateElements } from '../nftables/elements.ts'
+import type { Table } from '../nftables/model.ts'
+import { changesOf, ClusterState } from './cluster-state.fixture.ts'
+import { anyHistory, nodeAddresses, nodeNames, outsideAddresses, packets } from './generator.fixture.ts'
+import type { PodManifest } from './manifests.fixture.ts'
+import { type End, mayFlow, type Packet } from './naive-model.fixture.ts'
+import { PolicyIndex } from './policy-index.ts'
+import { type PodInterface, PolicyRuleset } from './policy-rules.ts'
+import type { Change } from './policy-table.ts'
+import { passes, type SimulatedPacket } from './rule-interpreter.fixture.ts'
+
+class Node {
+  readonly name: string
+  readonly index: PolicyIndex
+  readonly ruleset = new PolicyRuleset({ localPods: 'oci*' })
+  #interfaces = new Map<string, PodInterface>()
+
+  constructor(name: string) {
+    this.name = name
+    this.index = new PolicyIndex(name)
+  }
+
+  follow(change: ReturnType<typeof changesOf>, pods: readonly PodManifest[]): Table {
+    const after = new Map(pods.filter((pod) => this.#isOwn(pod)).map((pod) => [ifnameOf(pod), interfaceOf(pod)]))
+    const names = new Set([...this.#interfaces.keys(), ...after.keys()])
+    const interfaces = [...names].map((key): Change<PodInterface> => ({
+      key,
+      before: this.#interfaces.get(key),
+      after: after.get(key),
+    }))
+    this.#interfaces = after
+    return this.ruleset.apply({ ...this.index.apply(change), interfaces })
+  }
+
+  #isOwn({ spec }: PodManifest): boolean {
+    return spec.nodeName === this.name && !spec.hostNetwork
+  }
+}
+
+function ifnameOf({ metadata }: PodManifest): string {
+  return `oci-${metadata.namespace}-${metadata.name}`
+}
+
+function interfaceOf(pod: PodManifest): PodInterface {
+  return {
+    name: ifnameOf(pod),
+    addresses: [unwrap(parseIpv4(pod.status.podIP))],
+    pod: objectKey(pod.metadata),
+  }
+}
+
+/** Through the node of the source, then through that of the destination; once where they are the same. */
+function passesNodes(tables: ReadonlyMap<string, Table>, from: End, to: End, packet: Packet): boolean {
+  return [...tables].every(([node, table]) => {
+    const source = podOn(node, from)
+    const destination = podOn(node, to)
+    const isOnTheWay = source !== undefined || destination !== undefined
+    // What the node itself sends, no hook of the table sees.
+    const isOfTheNode = source === undefined && 'pod' in from && from.pod.spec.nodeName === node
+    if (!isOnTheWay || isOfTheNode) return true
+    const simulated: SimulatedPacket = {
+      iifname: source === undefined ? 'eth0' : ifnameOf(source),
+      oifname: destination === undefined ? 'eth0' : ifnameOf(destination),
+      'ip saddr': addressOf(from),
+      'ip daddr': addressOf(to),
+      'meta l4proto': packet.protocol.toLowerCase(),
+      ...(packet.protocol !== 'ICMP' && { 'th dport': packet.port }),
+      'ct direction': 'original',
+      'ct state': 'new',
+    }
+    const isToTheNode = destination === undefined && addressOf(to) === nodeAddresses[node]
+    return passes(table, ['prerouting', isToTheNode ? 'input' : 'forward'], simulated)
+  })
+}
+
+function podOn(node: string, end: End): PodManifest | undefined {
+  return 'pod' in end && !end.pod.spec.hostNetwork && end.pod.spec.nodeName === node ? end.pod : undefined
+}
+
+function addressOf(end: End): string {
+  return 'pod' in end ? end.pod.status.podIP : end.address
+}
+
+function comparable({ sets, chains }: Table): unknown {
+  const byName = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number => (a < b ? -1 : 1)
+  const elements = [...sets].map(
+    ([name, set]) => [name, { ...set, elements: [...iterateElements(set.elements)].sort(byName) }] as const,
+  )
+  return { sets: elements.sort(byName), chains: [...chains].sort(byName) }
+}
+
+test('after any history the rules of the kernel’s table mean what the objects mean, as if made afresh', () => {
+  let checks = 0
+  const seen = { true: 0, false: 0 }
+  fc.assert(
+    fc.property(anyHistory, (history) => {
+      const state = new ClusterState()
+      const nodes = nodeNames.map((name) => new Node(name))
+      for (const edits of history) {
+        state.edit(edits)
+        const cluster = state.manifests()
+        const tables = new Map<string, Table>()
+        for (const node of nodes) {
+          const table = node.follow(changesOf(edits), cluster.pods)
+          const fresh = new Node(node.name)
+          expect(comparable(table)).toEqual(comparable(fresh.follow(state.everything(), cluster.pods)))
+          tables.set(node.name, table)
+        }
+        const ends: readonly End[] = [
+          ...cluster.pods.map((pod) => ({ pod })),
+          ...outsideAddresses.map((address) => ({ address })),
+        ]
+        for (const from of ends) {
+          for (const to of ends) {
+            // No packet finds its way between them.
+            if (addressOf(from) === addressOf(to)) continue
+            for (const packet of packets) {
+              const expected = mayFlow(cluster, from, to, packet)
+              checks++
+              seen[`${expected}`]++
+              if (passesNodes(tables, from, to, packet) !== expected)
+                expect.fail(JSON.stringify({ from, to, packet, expected, cluster }, undefined, 1))
+            }
+          }
+        }
+      }
+    }),
+    { numRuns: 50 },
+  )
+  expect(checks).toBeGreaterThan(20_000)
+  expect(Math.min(seen.true, seen.false)).toBeGreaterThan(1000)
+})

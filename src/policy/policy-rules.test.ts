@@ -1,0 +1,155 @@
+import { describe, expect, test } from 'vitest'
+import { type Ipv4, parseIpv4 } from '../base/ip.ts'
+import { unwrap } from '../base/result.ts'
+import type { Table } from '../nftables/model.ts'
+import { changesOf, editsOf } from './cluster-state.fixture.ts'
+import type { NetworkPolicyManifest } from './manifests.fixture.ts'
+import { PolicyIndex } from './policy-index.ts'
+import { type PodInterface, PolicyRuleset } from './policy-rules.ts'
+import type { Change } from './policy-table.ts'
+import { passes, type SimulatedPacket } from './rule-interpreter.fixture.ts'
+import { networkPolicy, smallWorld, worldAddress, worldPod } from './small-world.fixture.ts'
+
+/** The pods x/a, x/b and y/a of n1, and an interface of no pod of Kubernetes. */
+const interfaces: readonly PodInterface[] = [
+  ...[['x', 'a'] as const, ['x', 'b'] as const, ['y', 'a'] as const].map(([namespace, name]) => ({
+    name: `oci${namespace}${name}`,
+    addresses: [ip(worldAddress(namespace, name))],
+    pod: `${namespace}/${name}`,
+  })),
+  { name: 'ocibare', addresses: [ip('10.0.9.9')] },
+]
+const isolateX = networkPolicy({ podSelector: {}, policyTypes: ['Ingress', 'Egress'], egress: [{}] })
+
+class Node {
+  readonly index = new PolicyIndex('n1')
+  readonly ruleset = new PolicyRuleset({ localPods: 'oci*' })
+
+  constructor(...networkPolicies: readonly NetworkPolicyManifest[]) {
+    const change = this.index.apply(changesOf(editsOf({ ...smallWorld, networkPolicies })))
+    this.ruleset.apply({
+      ...change,
+      interfaces: interfaces.map((one) => ({ key: one.name, before: undefined, after: one })),
+    })
+  }
+
+  put(cluster: Parameters<typeof editsOf>[0], changes: readonly Change<PodInterface>[] = []): Table {
+    return this.ruleset.apply({ ...this.index.apply(changesOf(editsOf(cluster))), interfaces: changes })
+  }
+
+  forwards(packet: SimulatedPacket): boolean {
+    return passes(this.ruleset.table(), ['prerouting', 'forward'], packet)
+  }
+}
+
+function ip(text: string): Ipv4 {
+  return unwrap(parseIpv4(text))
+}
+
+function packet(
+  iifname: string,
+  saddr: string,
+  oifname: string,
+  daddr: string,
+  more: SimulatedPacket = {},
+): SimulatedPacket {
+  const plain = { 'meta l4proto': 'tcp', 'th dport': 80, 'ct direction': 'original', 'ct state': 'new' }
+  return { iifname, 'ip saddr': saddr, oifname, 'ip daddr': daddr, ...plain, ...more }
+}
+
+const fromOutside = packet('eth0', '203.0.113.7', 'ocixa', '10.0.1.1')
+const reply = { 'ct direction': 'reply', 'ct state': 'established' }
+
+describe('a packet', () => {
+  const rows: readonly (readonly [string, SimulatedPacket, boolean])[] = [
+    ['that policy forbids is dropped', fromOutside, false],
+    ['of an established flow that policy forbids now is dropped', { ...fromOutside, 'ct state': 'established' }, false],
+    ['that answers is passed', { ...fromOutside, ...reply }, true],
+    ['about a flow (ICMP error) is passed', { ...fromOutside, 'ct state': 'related', 'meta l4proto': 'icmp' }, true],
+    ['with the address of its pod is passed', packet('ociya', '10.0.2.1', 'eth0', '203.0.113.7'), true],
+    ['with another pod’s address is dropped', packet('ociya', '10.0.1.1', 'eth0', '203.0.113.7'), false],
+    ['with a foreign address, in answer too', packet('ociya', '8.8.8.8', 'eth0', '203.0.113.7', reply), false],
+    ['from an unknown interface of ours is dropped', packet('ocinew', '10.0.1.9', 'eth0', '203.0.113.7'), false],
+    ['from an interface that is not ours is none of our business', packet('veth1', '1.1.1.1', 'eth0', '8.8.8.8'), true],
+    ['of no pod of Kubernetes is passed', packet('ocibare', '10.0.9.9', 'eth0', '203.0.113.7'), true],
+    ['that comes back to its pod through a Service is passed', packet('ocixa', '10.0.1.1', 'ocixa', '10.0.1.1'), true],
+    ['between pods of an isolated namespace is dropped', packet('ocixb', '10.0.1.2', 'ocixa', '10.0.1.1'), false],
+    [
+      'accepted at its source only is dropped at its destination',
+      packet('ocixb', '10.0.1.2', 'ocixa', '10.0.1.1'),
+      false,
+    ],
+  ]
+  test.each(rows)('%s', (_name, one, isPassed) => {
+    expect(new Node(isolateX).forwards(one)).toBe(isPassed)
+  })
+})
+
+test.each([
+  ['its number on the destination is passed', 80, true],
+  ['another number is dropped', 81, false],
+])('of egress to a named port, a packet to %s', (_name, port, isPassed) => {
+  const node = new Node(
+    networkPolicy({ podSelector: {}, policyTypes: ['Egress'], egress: [{ ports: [{ port: 'http' }] }] }),
+  )
+  expect(node.forwards(packet('ocixa', '10.0.1.1', 'ociya', '10.0.2.1', { 'th dport': port }))).toBe(isPassed)
+})
+
+test('an interface whose pod is not known yet lets nothing through, until it is', () => {
+  const node = new Node()
+  const one = { name: 'ocixd', addresses: [ip('10.0.1.9')], pod: 'x/d' }
+  const change = [{ key: 'ocixd', before: undefined, after: one }]
+  node.put({}, change)
+  const sent = packet('ocixd', '10.0.1.9', 'eth0', '203.0.113.7')
+  expect(node.forwards(sent)).toBe(false)
+  node.put({ pods: [worldPod('x', 'd')] })
+  expect(node.forwards(sent)).toBe(true)
+})
+
+describe('chains and sets', () => {
+  test('are shared by pods with the same policies', () => {
+    const { chains } = new Node(isolateX).ruleset.table()
+    const made = [...chains.keys()].filter((name) => /^(?:egress|ingress)-/.test(name))
+    expect(made.map((name) => name.replace(/-[0-9a-f]+$/, '')).sort()).toEqual([
+      'egress-pod',
+      'egress-policy',
+      'ingress-pod',
+      'ingress-policy',
+    ])
+  })
+
+  test('of what a change does not touch are the same objects', () => {
+    const other = networkPolicy(
+      { podSelector: {}, ingress: [{ from: [{ podSelector: {} }] }] },
+      { name: 'q', namespace: 'y' },
+    )
+    const node = new Node(isolateX, other)
+    const before = node.ruleset.table()
+    const after = node.put({
+      networkPolicies: [networkPolicy({ ...isolateX.spec, egress: [{ ports: [{ port: 80 }] }] })],
+    })
+    const changed = [...after.chains].filter(([name, chain]) => before.chains.get(name) !== chain).map(([name]) => name)
+    expect(changed).toHaveLength(1)
+    expect(changed[0]).toMatch(/^egress-policy-/)
+    expect([...after.sets].filter(([name, set]) => before.sets.get(name) !== set)).toEqual([])
+  })
+
+  test('of policies and pods that are gone are gone', () => {
+    const node = new Node()
+    const before = node.ruleset.table()
+    const ports = [{ port: 80 }, { port: 90, endPort: 99 }]
+    const policy = networkPolicy({ ...isolateX.spec, ingress: [{ from: [{ namespaceSelector: {} }], ports }] })
+    const during = node.put({ networkPolicies: [policy] })
+    expect(during.chains.size - before.chains.size).toBe(4)
+    expect(during.sets.size - before.sets.size).toBe(2)
+    const other = {
+      ...policy,
+      spec: { ...policy.spec, ingress: [{ ports: ports.map((one) => ({ ...one, protocol: 'UDP' as const })) }] },
+    }
+    expect(node.put({ networkPolicies: [other] }).sets.size - before.sets.size).toBe(1)
+    const after = node.ruleset.apply(node.index.apply({ networkPolicies: new Map([['x/p', undefined]]) }))
+    expect([...after.chains.keys()]).toEqual([...before.chains.keys()])
+    expect([...after.sets.keys()]).toEqual([...before.sets.keys()])
+    expect(after.sets.get('to-pod')?.elements.size).toBe(0)
+  })
+})

@@ -1,0 +1,103 @@
+import { describe, expect, test } from 'vitest'
+import { parseIpv4 } from '../base/ip.ts'
+import { unwrap } from '../base/result.ts'
+import { TestNetns } from '../linux/test-netns.fixture.ts'
+import { buildTable } from '../nftables/diff.ts'
+import { Libnftables } from '../nftables/libnftables.ts'
+import { listTable } from '../nftables/nft-listing.fixture.ts'
+import { renderChanges } from '../nftables/render.ts'
+import { NftablesWriter } from '../nftables/writer.ts'
+import { changesOf, editsOf } from './cluster-state.fixture.ts'
+import type { NetworkPolicyManifest } from './manifests.fixture.ts'
+import { PolicyIndex } from './policy-index.ts'
+import { type PodInterface, PolicyRuleset } from './policy-rules.ts'
+import type { Change } from './policy-table.ts'
+import { clusterPolicy, networkPolicy, smallWorld, worldAddress, type WorldPolicies } from './small-world.fixture.ts'
+
+const { signal } = new AbortController()
+
+const ofA = { matchLabels: { pod: 'a' } }
+const ofB = { matchLabels: { pod: 'b' } }
+const one = (spec: Omit<NetworkPolicyManifest['spec'], 'podSelector'>): WorldPolicies => ({
+  networkPolicies: [networkPolicy({ podSelector: ofA, ...spec })],
+})
+
+const features: readonly (readonly [string, WorldPolicies])[] = [
+  ['nothing', {}],
+  ['isolated', one({})],
+  [
+    'peers-and-ports',
+    one({ ingress: [{ from: [{ podSelector: ofB }, { namespaceSelector: {} }], ports: [{ port: 80 }] }] }),
+  ],
+  [
+    'port-list',
+    one({
+      ingress: [
+        { ports: [{ port: 80 }, { port: 8000, endPort: 8080 }, { protocol: 'UDP', port: 53 }] },
+        { ports: [{ protocol: 'SCTP' }] },
+      ],
+    }),
+  ],
+  ['blocks', one({ ingress: [{ from: [{ ipBlock: { cidr: '203.0.113.0/24', except: ['203.0.113.64/26'] } }] }] })],
+  [
+    'named-ports',
+    one({
+      policyTypes: ['Ingress', 'Egress'],
+      ingress: [{ ports: [{ port: 'http' }] }],
+      egress: [{ to: [{ namespaceSelector: {} }], ports: [{ port: 'http' }] }],
+    }),
+  ],
+  [
+    'two-policies',
+    {
+      networkPolicies: [
+        networkPolicy({ podSelector: {}, ingress: [{ from: [{ podSelector: ofB }] }] }),
+        networkPolicy({ podSelector: ofA, ingress: [{}] }, { name: 'q', namespace: 'x' }),
+      ],
+    },
+  ],
+  [
+    'tiers',
+    {
+      networkPolicies: [networkPolicy({ podSelector: ofA, ingress: [{}] })],
+      clusterNetworkPolicies: [
+        clusterPolicy({
+          ingress: [
+            { action: 'Pass', from: [{ namespaces: { matchLabels: { ns: 'y' } } }] },
+            { action: 'Deny', from: [{ namespaces: {} }], protocols: [{ tcp: { destinationPort: { number: 22 } } }] },
+          ],
+          egress: [{ action: 'Accept', to: [{ networks: ['198.51.100.0/24', '203.0.113.0/24'] }] }],
+        }),
+        clusterPolicy({ tier: 'Baseline', ingress: [{ action: 'Deny', from: [{ namespaces: {} }] }] }, 'base'),
+      ],
+    },
+  ],
+]
+
+const interfaces = ['a', 'b'].map((name): Change<PodInterface> => {
+  const after = { name: `oci-x-${name}`, addresses: [unwrap(parseIpv4(worldAddress('x', name)))], pod: `x/${name}` }
+  return { key: after.name, before: undefined, after }
+})
+
+describe.each(features)('%s', (name, policies) => {
+  const change = new PolicyIndex('n1').apply(changesOf(editsOf({ ...smallWorld, ...policies })))
+  const table = new PolicyRuleset({ localPods: 'oci*' }).apply({ ...change, interfaces })
+
+  test('is written as in testdata', async () => {
+    const { structure, elements } = buildTable(table)
+    const text = [...renderChanges(table, [...structure, ...elements])].join('')
+    await expect(text).toMatchFileSnapshot(`./testdata/${name}.nft`)
+  })
+
+  test('is what the kernel has then', async () => {
+    using netns = new TestNetns()
+    const library = unwrap(Libnftables.load())
+    await using writer = new NftablesWriter({ library, family: 'ip', name: table.name, netns: netns.fd })
+    unwrap(await writer.apply(table, signal))
+    const listing = listTable(netns, `ip ${table.name}`)
+    expect(Object.keys(listing.chains).sort()).toEqual([...table.chains.keys()].sort())
+    for (const [set, { elements }] of table.sets) expect(listing.sets[set]?.elements, set).toHaveLength(elements.size)
+    for (const [chain, { rules }] of table.chains)
+      expect(listing.chains[chain]?.rules, chain).toHaveLength(rules.length)
+  })
+})

@@ -1,0 +1,109 @@
+import { parseIpv4 } from '../base/ip.ts'
+import { unwrap } from '../base/result.ts'
+import { type Packed, packerOf } from '../nftables/datatype.ts'
+import { getElement, iterateElements } from '../nftables/elements.ts'
+import type { NftSet, Rule, Table } from '../nftables/model.ts'
+import type { Expression, Operand, Selector, Statement } from '../nftables/statement.ts'
+
+// What the kernel would do with the first packet of a flow, rule by rule: only what the policy table is made of.
+
+/** What selectors yield: text as in nft's listings, numbers for ports; absent where the packet has no such field. */
+export type SimulatedPacket = Readonly<Partial<Record<Selector, string | number>>>
+type Hook = 'prerouting' | 'input' | 'forward'
+type Outcome = 'accept' | 'drop' | 'return'
+
+export function passes(table: Table, hooks: readonly Hook[], packet: SimulatedPacket): boolean {
+  const bases = [...table.chains].flatMap(([name, { base }]) => (base === undefined ? [] : [{ name, base }]))
+  return hooks.every((hook) =>
+    bases
+      .filter(({ base }) => base.hook === hook)
+      .sort((a, b) => a.base.priority - b.base.priority)
+      .every(({ name }) => walk(table, name, packet) !== 'drop'),
+  )
+}
+
+function walk(table: Table, name: string, packet: SimulatedPacket): Outcome {
+  const chain = table.chains.get(name)
+  if (chain === undefined) throw new Error(`no chain ${name}`)
+  for (const rule of chain.rules) {
+    const said = evaluate(table, rule, packet)
+    if (said === undefined) continue
+    const [word = '', target] = said.split(' ')
+    if (word === 'accept' || word === 'drop' || word === 'return') return word
+    const inner = walk(table, target ?? '', packet)
+    if (inner !== 'return') return inner
+    if (word === 'goto') return 'return'
+  }
+  return 'return'
+}
+
+function evaluate(table: Table, rule: Rule, packet: SimulatedPacket): string | undefined {
+  for (const statement of rule) {
+    const said = step(table, statement, packet)
+    if (said !== true) return said
+  }
+  return undefined
+}
+
+/** True: goes on with the rule. */
+function step(table: Table, statement: Statement, packet: SimulatedPacket): string | undefined | true {
+  if (statement.kind === 'verdict') return statement.verdict
+  if (statement.kind === 'counter') return true
+  if (statement.kind === 'vmap') return found(setOf(table, statement.map), statement.key, packet)
+  if (statement.kind !== 'match') throw new Error(`no policy needs ${statement.kind}`)
+  if (valuesOf(statement.left, packet) === undefined) return undefined
+  const isEqual = compare(table, statement.left, statement.right, packet)
+  return isEqual === (statement.operator === '==') ? true : undefined
+}
+
+function compare(table: Table, left: Expression, right: Operand, packet: SimulatedPacket): boolean {
+  const [value] = valuesOf(left, packet) ?? []
+  if (typeof right === 'string' && right.endsWith('*')) return String(value).startsWith(right.slice(0, -1))
+  if (typeof right !== 'object') return value === right
+  if ('set' in right) return found(setOf(table, right.set), left, packet) !== undefined
+  if ('from' in right) return Number(value) >= Number(right.from) && Number(value) <= Number(right.to)
+  throw new Error('an anonymous set')
+}
+
+function found(set: NftSet, key: Expression, packet: SimulatedPacket): string | undefined {
+  const values = valuesOf(key, packet)
+  if (values === undefined) return undefined
+  const packed = set.key.map((type, index) => {
+    const value = values[index] ?? ''
+    if (type === 'ipv4_addr') return packerOf(['ipv4_addr'])(unwrap(parseIpv4(String(value))))
+    if (type === 'inet_service') return packerOf(['inet_service'])(Number(value))
+    if (type === 'ifname') return packerOf(['ifname'])(String(value))
+    const protocol = value === 'tcp' || value === 'udp' || value === 'sctp' ? value : 'icmp'
+    return packerOf(['inet_proto'])(protocol)
+  })
+  // Components of a concatenation fill whole registers.
+  const whole = packed.map((part) => (packed.length === 1 ? part : part.padEnd(Math.ceil(part.length / 4) * 4, '\0')))
+  if (set.interval !== true) return getElement(set.elements, whole.join('') as Packed)
+  const total = whole.join('').length
+  for (const [range, value] of iterateElements(set.elements)) {
+    let offset = 0
+    const isInside = whole.every((part) => {
+      const [first, last] = [offset, total + offset].map((start) => range.slice(start, start + part.length))
+      offset += part.length
+      return first !== undefined && last !== undefined && part >= first && part <= last
+    })
+    if (isInside) return value
+  }
+  return undefined
+}
+
+function valuesOf(expression: Expression, packet: SimulatedPacket): readonly (string | number)[] | undefined {
+  if (typeof expression === 'string') {
+    const value = packet[expression]
+    return value === undefined ? undefined : [value]
+  }
+  if (expression.kind !== 'concat') throw new Error(`no policy needs ${expression.kind}`)
+  const parts = expression.of.map((part) => valuesOf(part, packet))
+  return parts.some((part) => part === undefined) ? undefined : parts.flatMap((part) => part ?? [])
+}
+
+function setOf(table: Table, name: string): NftSet {
+  const set = table.sets.get(name)
+  if (set === undefined) throw new Error(`no set ${name}`)
+  return set
+}
