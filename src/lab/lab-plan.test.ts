@@ -81,4 +81,3 @@ it('the agent is told the VNICs of its own node only, with their addresses', () 
   expect(text).toContain(`primaryAddress: ${primary.primaryAddress}`)
   for (const address of secondary.secondaryAddresses) expect(text).toContain(`- ${address}\n`)
 })
-
