@@ -3,21 +3,19 @@ import { unwrap } from '../base/result.ts'
 import { NftablesSocket } from '../linux/netlink/nftables/socket.ts'
 import { withNetns } from '../linux/netns.ts'
 import { TestNetns } from '../linux/test-netns.fixture.ts'
-import { buildTable } from './diff.ts'
 import { iterateElements } from './elements.ts'
 import { exampleTables } from './example-tables.fixture.ts'
+import { textOfTable } from './golden-table.fixture.ts'
 import { Libnftables } from './libnftables.ts'
 import { listTable } from './nft-listing.fixture.ts'
 import { addressOf } from './raw-elements.ts'
-import { renderChanges } from './render.ts'
 import { NftablesWriter } from './writer.ts'
 
 const { signal } = new AbortController()
 
 describe.each(exampleTables)('$family $name', (table) => {
   const { family, name } = table
-  const { structure, elements } = buildTable(table)
-  const text = [...renderChanges(table, [...structure, ...elements])].join('')
+  const text = textOfTable(table)
 
   test('is written as in testdata', async () => {
     await expect(text).toMatchFileSnapshot(`./testdata/${name}.nft`)
