@@ -30,6 +30,7 @@ import { ReplyRouting } from './reply-routing.ts'
 import { RequestGate } from './request-gate.ts'
 import { AgentServer } from './server.ts'
 import { Tenants } from './tenants.ts'
+import { vnicWarnings } from './vnic-warnings.ts'
 
 export interface AgentOptions {
   readonly paths: AgentPaths
@@ -281,14 +282,14 @@ export class Agent implements AsyncDisposable {
   }
 
   #controlSources(): ControlSources {
-    const { paths } = this.#options
+    const { paths, config } = this.#options
     return {
       nodeName: paths.nodeName,
       node: this.#node,
       journal: this.#journal,
       pool: this.#attachments.pool(),
       source: this.#source,
-      warnings: this.#replies.warnings,
+      warnings: [...this.#replies.warnings, ...vnicWarnings(config, this.#node.view.located)],
       unavailable: this.#unavailable(),
     }
   }

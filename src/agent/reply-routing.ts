@@ -1,12 +1,9 @@
 import type { Logger } from '../base/logger.ts'
 import { err, type Result } from '../base/result.ts'
 import type { NetnsPlan } from '../datapath/state.ts'
-import { SystemError } from '../linux/libc.ts'
-import { NetlinkError } from '../linux/netlink/failure.ts'
-import { NftablesSocket } from '../linux/netlink/nftables/socket.ts'
 import { Libnftables } from '../nftables/libnftables.ts'
-import { addressOf } from '../nftables/raw-elements.ts'
 import type { TableName } from '../nftables/render.ts'
+import { isTableThere, isWithoutNftables } from '../nftables/table-presence.ts'
 import { NftablesWriter } from '../nftables/writer.ts'
 import { planReplyTable, replyTableName } from './reply-table.ts'
 
@@ -58,7 +55,7 @@ export class ReplyRouting implements AsyncDisposable {
     const logger = this.#logger
     try {
       // The library costs 3 MiB.
-      if (!this.#isWanted && !isTableThere()) return undefined
+      if (!this.#isWanted && !isTableThere(tableName)) return undefined
       const library = Libnftables.load()
       if (library.ok) {
         return new NftablesWriter({
@@ -70,8 +67,7 @@ export class ReplyRouting implements AsyncDisposable {
       }
       this.#note(library)
     } catch (error) {
-      // A kernel without nf_tables.
-      if (!(error instanceof SystemError) && !(error instanceof NetlinkError)) throw error
+      if (!isWithoutNftables(error)) throw error
       if (this.#isWanted) this.#note(err(error))
     }
     return undefined
@@ -86,9 +82,4 @@ export class ReplyRouting implements AsyncDisposable {
     if (this.#warning === undefined) this.#logger.info('replies.restored')
     else this.#logger.warn('replies.unsupported', { problem: this.#warning })
   }
-}
-
-function isTableThere(): boolean {
-  using socket = new NftablesSocket()
-  return socket.table(addressOf(tableName)) !== undefined
 }

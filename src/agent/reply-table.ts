@@ -42,6 +42,9 @@ export function planReplyTable(rules: readonly Rule[]): Table {
     base: { type: 'filter', hook: 'forward', priority: first, policy: 'accept' },
     rules: [[isMarked, { kind: 'mark', target: 'meta mark', value: 0, keep: otherBits }]],
   }
+  // The kernel stops translating connections that are open when the namespace's last chain of type nat goes
+  // (net/netfilter/nf_nat_core.c, nf_nat_unregister_fn): this one outlives those of a proxy that gives way to another.
+  const staying: Chain = { base: { type: 'nat', hook: 'prerouting', priority: last, policy: 'accept' }, rules: [] }
   return {
     family: 'ip',
     name: replyTableName,
@@ -54,6 +57,7 @@ export function planReplyTable(rules: readonly Rule[]): Table {
     chains: new Map([
       ['mark-replies', marking],
       ['unmark-replies', unmarking],
+      ['keep-translating', staying],
     ]),
   }
 }

@@ -62,7 +62,7 @@ function describeSource(source: SourceStatus): string {
 }
 
 function describeServices(services: ServiceProxyStatus | undefined): readonly string[] {
-  if (services === undefined) return ['services: off, somebody else translates them']
+  if (services === undefined) return ['services: off']
   const { state, because, services: count, endpoints, lastSyncMs, problems } = services
   const synced = lastSyncMs === undefined ? 'never' : new Date(lastSyncMs).toISOString()
   return [

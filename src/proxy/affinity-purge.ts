@@ -1,4 +1,5 @@
 import type { Packed } from '../nftables/datatype.ts'
+import type { Change } from './claims.ts'
 import { packEndpoint, packPlaceOf } from './frontend-elements.ts'
 import { affinityName, l4Of } from './rule-names.ts'
 import type { Frontend } from './service-table.ts'
@@ -40,6 +41,20 @@ export function planPurges(
     // The key is the client's address, then what it sent to.
     matches: (key, value) => places.get(key.slice(addressBytes))?.has(value) === false,
   }))
+}
+
+/** Of frontends that are gone, or whose choices are now in another set. */
+export function planPurgesOfGone(
+  changes: readonly Change<string, Frontend>[],
+  nodePortAddresses: readonly Ip[],
+): readonly AffinityPurge[] {
+  const gone = changes.flatMap(({ before, after }) =>
+    before === undefined || before.affinityTimeoutSeconds === after?.affinityTimeoutSeconds ? [] : [before],
+  )
+  return planPurges(
+    gone.map((frontend) => ({ frontend, valid: new Set() })),
+    nodePortAddresses,
+  )
 }
 
 export function validEndpoints(endpoints: readonly Parameters<typeof packEndpoint>[0][]): ReadonlySet<Packed> {

@@ -1,4 +1,4 @@
-import { type Cidr, cidrContains, cidrSize, type Ipv4Cidr } from '../base/cidr.ts'
+import { cidrSize } from '../base/cidr.ts'
 import { type Ip, type Ipv4, ipv4FromNumber, ipv4ToNumber, isIpv4 } from '../base/ip.ts'
 import { type Packed, packerOf, packRange } from '../nftables/datatype.ts'
 import type { ElementValue, Verdict } from '../nftables/elements.ts'
@@ -26,9 +26,9 @@ const packPlace = packerOf(['ipv4_addr', 'inet_service'])
 const packPort = packerOf(['inet_service'])
 const admittedTypes = ['ipv4_addr', 'inet_proto', 'inet_service', 'ipv4_addr'] as const
 
-/** All elements that a frontend has, but those of its endpoints. */
+/** The elements that a frontend has, but those of its endpoints and of its sources. */
 export function frontendElements(frontend: Frontend): readonly SetElement[] {
-  const { at, inside, outside, masquerade, affinityTimeoutSeconds, port, sources } = frontend
+  const { at, inside, outside, masquerade, affinityTimeoutSeconds, port } = frontend
   const protocol = l4Of[frontend.protocol]
   const key = at.kind === 'node' ? packNodePort(protocol, port) : packFrontend(ipv4(at.address), protocol, port)
   const elements: SetElement[] = [[scopeOf(frontend, 'inside'), key, verdictOf(frontend, 'inside')]]
@@ -40,12 +40,18 @@ export function frontendElements(frontend: Frontend): readonly SetElement[] {
       elements.push([stickyName(at.kind, protocol, affinityTimeoutSeconds), sticky, ''])
     }
   }
-  if (sources === undefined || at.kind === 'node') return elements
-  elements.push([guardedName, key, ''])
-  for (const block of withoutNested(sources)) {
-    const place = [ipv4(at.address), protocol, port] as const
-    const last = ipv4FromNumber(ipv4ToNumber(block.address) + cidrSize(block) - 1)
-    elements.push([admittedName, packRange(admittedTypes, [...place, block.address], [...place, last]), ''])
+  return elements
+}
+
+/** Those by which only its sources may come to it: one for each of them. */
+export function sourceElements({ at, protocol, port, sources }: Frontend): readonly SetElement[] {
+  if (sources === undefined || at.kind === 'node') return []
+  const place = [ipv4(at.address), l4Of[protocol], port] as const
+  const elements: SetElement[] = [[guardedName, packFrontend(...place), '']]
+  for (const block of sources) {
+    const first = ipv4(block.address)
+    const last = ipv4FromNumber(ipv4ToNumber(first) + cidrSize({ ...block, address: first }) - 1)
+    elements.push([admittedName, packRange(admittedTypes, [...place, first], [...place, last]), ''])
   }
   return elements
 }
@@ -81,16 +87,6 @@ function chainFor(frontend: Frontend, side: 'inside' | 'outside', target: Target
   return affinityTimeoutSeconds === undefined
     ? balancerName(...where)
     : stickyBalancerName(...where, affinityTimeoutSeconds)
-}
-
-/** The kernel takes no overlapping ranges; blocks overlap only when one is in the other. */
-function withoutNested(blocks: readonly Cidr[]): readonly Ipv4Cidr[] {
-  const kept: Ipv4Cidr[] = []
-  for (const { address, prefixLength } of blocks.toSorted((a, b) => a.prefixLength - b.prefixLength)) {
-    const first = ipv4(address)
-    if (!kept.some((block) => cidrContains(block, first))) kept.push({ address: first, prefixLength })
-  }
-  return kept
 }
 
 export function ipv4(address: Ip): Ipv4 {

@@ -41,6 +41,26 @@ const frontendKey: Expression = concat('ip daddr', 'meta l4proto', 'th dport')
 const nodePortKey: Expression = concat('meta l4proto', 'th dport')
 const masquerade: Statement = { kind: 'masquerade', ports: 'fully-random' }
 const toThisNode = isIn('ip daddr', nodeAddressesName)
+// Bits of `ct status`: IPS_CONFIRMED and IPS_DST_NAT of linux/netfilter/nf_conntrack_common.h.
+const confirmedOrDnat = 0x28
+const isFirstTranslated: Statement = {
+  kind: 'match',
+  left: 'ct status',
+  operator: '==',
+  mask: confirmedOrDnat,
+  right: 'dnat',
+}
+// Bytes of an endpoint that fit in no window are translated back for nobody: under the endpoint's own address its client
+// knows no connection, resets it, and so ends the one it has (kubernetes#74839). Of others' packets nothing is judged:
+// where they come one way only, none may fit.
+const untranslatable: Rule = [
+  equals('ct state', 'invalid'),
+  isProtocol('tcp'),
+  isIn(concat('ip saddr', 'ip saddr'), hairpinName),
+  verdict('drop'),
+]
+/** When so many are kept, nobody's new choice is, until one is forgotten. */
+const maxChoices = 262_144
 
 /** What is there however many Services there are. */
 export function skeletonSets(): ReadonlyMap<string, NftSet> {
@@ -99,6 +119,7 @@ export function skeletonChains(localPods: string): ReadonlyMap<string, Chain> {
       { base: base('nat', 'postrouting', 100), rules: [[equals('ct status', 'dnat'), verdict('goto source')]] },
     ],
     ['source', { rules: sourceRules(localPods) }],
+    ['forward', { base: base('filter', 'forward', 0), rules: [untranslatable] }],
     [refuseChain, { rules: refusal }],
   ])
 }
@@ -165,12 +186,20 @@ export function stickyBalancerChain(scope: Scope, protocol: L4, count: number, t
   }
 }
 
-/** What it takes to keep clients' choices for so long. Statements here and elsewhere expect a `new` connection. */
+/**
+ * What it takes to keep clients' choices for so long.
+ *
+ * The kernel makes a hash table for as many elements as are announced, and reads only 16 bits of the number (`nelem_hint`
+ * of linux/rhashtable-types.h): 65,535 take 2 MiB at once, 2^18 nothing. More would cost the agent too much: it reads all
+ * of them for every purge, in time that grows with their square (1.6 s; 41 s for 2^20), and writes all of them when it
+ * makes the table anew (4 s and 0.8 GB).
+ */
 export function affinitySets(protocol: L4, timeoutSeconds: number): readonly (readonly [string, NftSet])[] {
   const learned: NftSet = {
     key: ['ipv4_addr', 'ipv4_addr', 'inet_service'],
     data: ['ipv4_addr', 'inet_service'],
     learned: { timeoutSeconds },
+    size: maxChoices,
     elements: noElements,
   }
   return [
@@ -180,11 +209,13 @@ export function affinitySets(protocol: L4, timeoutSeconds: number): readonly (re
   ]
 }
 
-/** Only where clients' choices are kept: every packet passes them, not only the first of a connection. */
+/**
+ * Only where clients' choices are kept: every packet passes them, not only the first of a connection. `new` are also a
+ * SYN that is sent again and all packets of a UDP flow without an answer; of an endpoint that is gone, they would bring
+ * back what was just forgotten. Only before it is confirmed is a connection at its first packet.
+ */
 export function learnHooks(): readonly (readonly [string, Chain])[] {
-  const rules: readonly Rule[] = [
-    [equals('ct state', 'new'), equals('ct status', 'dnat'), verdict(`goto ${learnChain}`)],
-  ]
+  const rules: readonly Rule[] = [[equals('ct state', 'new'), isFirstTranslated, verdict(`goto ${learnChain}`)]]
   return [
     ['learn-prerouting', { base: base('filter', 'prerouting', -99), rules }],
     ['learn-output', { base: base('filter', 'output', -99), rules }],

@@ -1,7 +1,8 @@
-import { type Cidr, cidrContains, hostCidr } from '../base/cidr.ts'
-import { familyOf, type Ip, isIpv4 } from '../base/ip.ts'
+import type { Cidr } from '../base/cidr.ts'
+import { familyOf, type Ip } from '../base/ip.ts'
 import type { EndpointSlice } from '../kube/endpoint-slice.ts'
 import type { Service, ServicePort, TrafficPolicy } from '../kube/service.ts'
+import { type AdmittedSources, admittedSources, virtualIps } from './admitted-sources.ts'
 import { endpointLists, type EndpointLists } from './endpoint-lists.ts'
 import {
   type Frontend,
@@ -20,6 +21,8 @@ export interface ResolvedService {
   readonly frontends: ReadonlyMap<string, Frontend>
   readonly healthCheck?: HealthCheck
   readonly problems: readonly ServiceProblem[]
+  /** For the next call; absent: it is not served. */
+  readonly sources?: AdmittedSources
 }
 
 /** Another proxy, or none, is to serve what has these labels (well-known labels, kubernetes.io/docs/reference). */
@@ -31,8 +34,13 @@ export function isForOthers(object: {
   return othersLabels.some((label) => label in object.metadata.labels)
 }
 
-/** `slices` are the Service's, sorted by name. */
-export function resolveService(service: Service, slices: readonly EndpointSlice[], node: ProxyNode): ResolvedService {
+/** `slices` are the Service's, sorted by name; `earlier`: what became of it the last time. */
+export function resolveService(
+  service: Service,
+  slices: readonly EndpointSlice[],
+  node: ProxyNode,
+  earlier?: ResolvedService,
+): ResolvedService {
   if (!isServed(service)) return { frontends: new Map(), problems: [] }
   const ofFamily = `IPv${node.family}`
   const told = slices.filter(
@@ -42,9 +50,10 @@ export function resolveService(service: Service, slices: readonly EndpointSlice[
   const problems = [...ownProblems(service), ...told.flatMap((slice) => sliceProblems(service, slice))]
   const frontends = new Map<string, Frontend>()
   if (!hasFamily(service, node)) return { frontends, problems }
+  const sources = admittedSources(service, node, earlier?.sources)
   const ports = service.ports.map((port) => ({ port, lists: endpointLists(port, ours, node) }))
   for (const [index, { port, lists }] of ports.entries()) {
-    const own = portFrontends(service, port, lists, node)
+    const own = portFrontends(service, port, lists, sources)
     for (const frontend of own) {
       const other = frontends.get(frontend.key)
       if (other === undefined) frontends.set(frontend.key, frontend)
@@ -54,9 +63,9 @@ export function resolveService(service: Service, slices: readonly EndpointSlice[
   }
   const port = service.healthCheckNodePort
   const hasHealthCheck = service.type === 'LoadBalancer' && service.externalTrafficPolicy === 'Local'
-  if (!hasHealthCheck || port === undefined) return { frontends, problems }
+  if (!hasHealthCheck || port === undefined) return { frontends, problems, sources }
   const localEndpoints = new Set(ports.flatMap(({ lists }) => lists.localReady)).size
-  return { frontends, problems, healthCheck: { service: nameOf(service), port, localEndpoints } }
+  return { frontends, problems, sources, healthCheck: { service: nameOf(service), port, localEndpoints } }
 }
 
 function isServed(service: Service): boolean {
@@ -72,7 +81,7 @@ function portFrontends(
   service: Service,
   port: ServicePort,
   lists: EndpointLists,
-  node: ProxyNode,
+  { node, blocks }: AdmittedSources,
 ): readonly Frontend[] {
   const cluster: Target = lists.cluster.length > 0 ? { kind: 'forward', endpoints: lists.cluster } : { kind: 'reject' }
   const local: Target =
@@ -95,13 +104,11 @@ function portFrontends(
     ...(port.protocol === 'UDP' && { serving: lists.serving }),
     ...(sources !== undefined && { sources }),
   })
-  const vips = virtualIps(service).filter(ofFamily)
-  const sources = vips.length === 0 ? undefined : admittedSources(service, vips, node)
   const atAddress = (origin: FrontendOrigin, addresses: readonly Ip[], admitted?: readonly Cidr[]): Frontend[] =>
     addresses.map((address) => at(origin, { kind: 'address', address }, port.port, admitted))
   return [
     ...atAddress('clusterIp', service.clusterIps.filter(ofFamily)),
-    ...atAddress('loadBalancer', vips, sources),
+    ...atAddress('loadBalancer', virtualIps(service, node), blocks),
     ...atAddress('externalIp', service.externalIps.filter(ofFamily)),
     ...(port.nodePort === undefined ? [] : [at('nodePort', { kind: 'node' }, port.nodePort)]),
   ]
@@ -123,25 +130,6 @@ function externalTreatment(policy: TrafficPolicy, cluster: Target, local: Target
   return policy === 'Local'
     ? { inside: cluster, outside: local, masquerade: 'host' }
     : { inside: cluster, outside: cluster, masquerade: 'all' }
-}
-
-function virtualIps({ loadBalancerIngress }: Service): readonly Ip[] {
-  return loadBalancerIngress.filter(({ mode }) => mode === 'VIP').map(({ address }) => address)
-}
-
-function admittedSources(service: Service, vips: readonly Ip[], node: ProxyNode): readonly Cidr[] | undefined {
-  const { blocks, incomplete } = service.loadBalancerSourceRanges
-  const ours = blocks.filter(({ address }) => familyOf(address) === node.family)
-  if (ours.length === 0 && !incomplete) return undefined
-  // A node that owns the VIP (some load balancers add it to an interface) sends to it from it.
-  const { primaryAddress } = node
-  const admitsNode = primaryAddress !== undefined && ours.some((block) => contains(block, primaryAddress))
-  return admitsNode ? [...ours, ...vips.map((address) => hostCidr(address))] : ours
-}
-
-function contains({ address: first, prefixLength }: Cidr, address: Ip): boolean {
-  // IPv6 is not served yet; its blocks then want arithmetic of their own.
-  return isIpv4(first) && isIpv4(address) && cidrContains({ address: first, prefixLength }, address)
 }
 
 function nameOf({ metadata }: Service): { readonly namespace: string; readonly name: string } {

@@ -105,7 +105,7 @@ export class ServiceIndex {
   #resolve(key: string): void {
     const service = this.#services.get(key)
     const before = this.#resolved.get(key)
-    const after = service === undefined ? undefined : resolveService(service, this.#slicesOf.get(key) ?? [], this.#node)
+    const after = service && resolveService(service, this.#slicesOf.get(key) ?? [], this.#node, before)
     for (const frontend of before?.frontends.keys() ?? [])
       if (after?.frontends.has(frontend) !== true) this.#frontends.withdraw(frontend, key)
     const lostPort = before?.healthCheck?.port

@@ -4,7 +4,7 @@ import type { Chain, NftSet, Rule, Table } from '../nftables/model.ts'
 import { type AffinityPurge, planPurges, type StickyChange, validEndpoints } from './affinity-purge.ts'
 import { ElementEdits } from './element-edits.ts'
 import { arrangeSlots } from './endpoint-slots.ts'
-import { frontendElements, hairpinKey, ipv4, packEndpoint, slotKey } from './frontend-elements.ts'
+import { frontendElements, hairpinKey, ipv4, packEndpoint, slotKey, sourceElements } from './frontend-elements.ts'
 import {
   affinityName,
   balancerName,
@@ -96,11 +96,19 @@ export class ServiceRules {
     return { table: this.table(), purges: planPurges(stale, this.#nodePortAddresses) }
   }
 
+  /** In no order. */
+  frontends(): readonly Frontend[] {
+    return [...this.#placed.values()].map(({ frontend }) => frontend)
+  }
+
   /** For after a start: what an earlier process of ours had the kernel learn may have gone stale meanwhile. */
   purgesOfAll(): readonly AffinityPurge[] {
-    const all = [...this.#placed.values()].map((placed) => ({
+    const sticky = [...this.#placed.values()].filter(({ frontend }) => frontend.affinityTimeoutSeconds !== undefined)
+    const all = sticky.map((placed) => ({
       frontend: placed.frontend,
-      valid: validEndpoints(sides.map((side) => endpointsFor(placed, side)).reduce(common)),
+      valid: validEndpoints(endpointsFor(placed, 'inside')).intersection(
+        validEndpoints(endpointsFor(placed, 'outside')),
+      ),
     }))
     return planPurges(all, this.#nodePortAddresses)
   }
@@ -181,9 +189,13 @@ function place(frontend: Frontend, before: Placed | undefined): Placed {
   }
 }
 
+/** `before` is of the same key, so the same sources mean the same elements: thousands that no endpoint should cost. */
 function editFixed(edits: ElementEdits, before: Frontend | undefined, after: Frontend | undefined): void {
-  if (before !== undefined) for (const [set, key] of frontendElements(before)) edits.delete(set, key)
-  if (after !== undefined) for (const [set, key, value] of frontendElements(after)) edits.set(set, key, value)
+  const kinds = before?.sources === after?.sources ? [frontendElements] : [frontendElements, sourceElements]
+  for (const elementsOf of kinds) {
+    if (before !== undefined) for (const [set, key] of elementsOf(before)) edits.delete(set, key)
+    if (after !== undefined) for (const [set, key, value] of elementsOf(after)) edits.set(set, key, value)
+  }
 }
 
 function staleChoices(before: Placed, after: Placed | undefined): readonly StickyChange[] {
@@ -206,8 +218,4 @@ function endpointsFor(placed: Placed | undefined, side: Side): readonly Endpoint
   if (placed === undefined) return none
   const { frontend, slots } = placed
   return frontend.outside === frontend.inside ? slots.inside : slots[side]
-}
-
-function common(some: readonly Endpoint[], others: readonly Endpoint[]): readonly Endpoint[] {
-  return some.filter(({ address, port }) => others.some((other) => other.address === address && other.port === port))
 }

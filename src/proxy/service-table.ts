@@ -37,7 +37,10 @@ export interface Frontend {
    * or its client would go on talking to nobody: UDP has no end of connection.
    */
   readonly serving?: readonly Endpoint[]
-  /** Only these may come, whoever they are; the others' packets are dropped before they are looked up. Absent: everybody. */
+  /**
+   * Only these may come, whoever they are; the others' packets are dropped before they are looked up. None is within another.
+   * The same object as long as they are the same. Absent: everybody.
+   */
   readonly sources?: readonly Cidr[]
 }
 

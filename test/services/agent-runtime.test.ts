@@ -129,13 +129,18 @@ describe('the rules', () => {
   }, 120_000)
 
   it('can be taken away when the agent is gone, as often as one likes', async () => {
-    const cleanup = async (): Promise<string> => {
-      const { code, stdout, stderr } = await node.run(vcnctlPath, 'proxy', 'cleanup')
+    const cleanup = async (...flags: readonly string[]): Promise<string> => {
+      const { code, stdout, stderr } = await node.run(vcnctlPath, 'proxy', 'cleanup', ...flags)
       return `${code} ${stdout}${stderr}`
     }
+    const before = await node.nft('list', 'tables')
+    const toAgent = ['--socket', node.cluster.node.socketPath]
+    expect(await cleanup(...toAgent)).toMatch(/^1 .*serves Services and would make table ip vcn-services again: turn/)
+    expect(await node.nft('list', 'tables')).toBe(before)
+    // Where it cannot be asked.
     expect(await cleanup()).toMatch(/^1 .*made table ip vcn-services again: turn the service proxy off in agent\.yaml/)
     await node.cluster.node.stopAgent()
-    expect(await cleanup()).toBe('0 removed table ip vcn-services\n')
+    expect(await cleanup(...toAgent)).toBe('0 removed table ip vcn-services\n')
     expect(await node.nft('list', 'tables')).not.toContain('vcn-services')
     expect(await cleanup()).toBe('0 table ip vcn-services is not there\n')
   })

@@ -1,16 +1,21 @@
 // The agent's setting nodePortSupport, with somebody's rule that translates a port of the node to a pod on a secondary VNIC.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { createServer } from 'node:net'
 import { afterEach, expect, it, vi } from 'vitest'
 import { stringify } from 'yaml'
+import { parseIpv4 } from '../../src/base/ip.ts'
+import { unwrap } from '../../src/base/result.ts'
 import { vcnctlPath } from '../../src/cli/project-root.ts'
+import { connectIn, listenIn } from '../../src/lab/netns-socket.ts'
+import { openNetns } from '../../src/linux/netns.ts'
 import { TestNode } from '../clients/test-node.ts'
 import { ask, ping, serveEcho } from '../clients/traffic.ts'
 import { mustRun } from './behind-vcn.ts'
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
-const podAddress = '10.0.4.10'
+const podAddress = unwrap(parseIpv4('10.0.4.10'))
 const vcnAddress = '10.0.0.1'
 const hostPort = 9090
 const patience = { timeout: 10_000, interval: 50 }
@@ -20,6 +25,11 @@ afterEach(() => {
 })
 
 async function startWithPod(node: TestNode): Promise<AsyncDisposable> {
+  return await serveEcho(node.directory, await addTranslatedPod(node), 8080)
+}
+
+/** Path of its namespace. */
+async function addTranslatedPod(node: TestNode): Promise<string> {
   const translation = `table ip others {
   chain prerouting {
     type nat hook prerouting priority -100
@@ -31,7 +41,7 @@ async function startWithPod(node: TestNode): Promise<AsyncDisposable> {
   const netnsPath = node.addPodNetns()
   const call = { containerId: 'c1', netnsPath, args: `IgnoreUnknown=1;IP=${podAddress}` }
   expect(await node.cni('ADD', call)).toMatchObject({ exitCode: 0 })
-  return await serveEcho(node.directory, netnsPath, 8080)
+  return netnsPath
 }
 
 async function restartWith(node: TestNode, nodePortSupport: boolean): Promise<void> {
@@ -69,6 +79,27 @@ it('stays while no agent runs, and goes with `vcnctl uninstall --flush`', async 
   const uninstalled = await node.exec(node.netnsPath, [vcnctlPath, 'uninstall', ...directories, '--flush'])
   expect(uninstalled).toMatchObject({ code: 0 })
   expect(await tables(node)).toBe('table ip others\n')
+})
+
+it('keeps open connections translated when the last proxy’s table goes', async () => {
+  await using node = await TestNode.start({ addresses: [podAddress] })
+  using pod = unwrap(openNetns(await addTranslatedPod(node)))
+  using outside = unwrap(openNetns(node.vcnNetnsPath))
+  const server = createServer((socket) => void socket.pipe(socket))
+  await listenIn(server, pod, podAddress, 8080)
+  const client = connectIn(outside, node.nodeAddress, hostPort)
+  try {
+    let heard = ''
+    client.on('data', (chunk: Buffer) => (heard += chunk.toString()))
+    client.write('before ')
+    await expect.poll(() => heard, patience).toBe('before ')
+    await mustRun(node, node.netnsPath, 'nft delete table ip others')
+    client.write('after')
+    await expect.poll(() => heard, patience).toBe('before after')
+  } finally {
+    client.destroy()
+    server.close()
+  }
 })
 
 it('is a warning where libnftables cannot be loaded, and pods get their network', async () => {

@@ -32,7 +32,8 @@ export type Fate =
   /** It left as it came, or the node itself took it. */
   | { readonly kind: 'pass' }
 
-interface Sighting extends Probe {
+export interface Sighting extends Probe {
+  /** The device it left by, or `host`. */
   readonly at: string
 }
 
@@ -78,10 +79,7 @@ export class PacketNode implements AsyncDisposable {
     this.#sourcePort = sourcePort === lastSourcePort ? firstSourcePort : sourcePort + 1
     const flow: Flow = { protocol, source, sourcePort, destination, destinationPort: port }
     const home = this.#placeOf(source)
-    this.#drain()
-    this.#port(home).send(writeProbe({ kind: 'question', flow }))
-    if (home === 'host') this.#settleLoopback()
-    const seen = this.#drain()
+    const seen = this.pass({ kind: 'question', flow })
     if (seen.length === 0) return { kind: 'drop' }
     const arrived = seen.find(({ kind }) => kind === 'question')
     if (arrived === undefined) {
@@ -93,6 +91,25 @@ export class PacketNode implements AsyncDisposable {
     this.#converse(arrived, flow, home, seen)
     const { destination: address, destinationPort, source: sourceSeen } = arrived.flow
     return { kind: 'forward', endpoint: `${address}:${destinationPort}`, sourceSeen }
+  }
+
+  /** One packet, into the kernel from where its sender is; all that came out then, answered by nobody. */
+  pass(probe: Probe): readonly Sighting[] {
+    const home = this.#placeOf(probe.flow.source)
+    this.#drain()
+    this.#port(home).send(writeProbe(probe))
+    if (home === 'host') this.#settleLoopback()
+    return this.#drain()
+  }
+
+  /** Whom clients of Services with the usual session affinity are to stay with. */
+  learned(protocol: Packet['protocol']): readonly string[] {
+    const listing = this.#run(`nft list map ip vcn-services aff4-${protocol.toLowerCase()}-10800`)
+    return [...listing.matchAll(/expires \S+ : ([\d.]+) /g)].map(([, endpoint = '']) => endpoint)
+  }
+
+  sysctl(name: string, value: number): void {
+    this.#run(`sysctl -qw ${name}=${value}`)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -12,8 +12,11 @@ export interface Flow {
   readonly destinationPort: number
 }
 
-/** `answer`: SYN ACK, a datagram back, INIT ACK. `refusal`: a reset, or ICMP port unreachable about the flow it quotes. */
-export type ProbeKind = 'question' | 'answer' | 'refusal'
+/**
+ * `answer`: SYN ACK, a datagram back, INIT ACK. `refusal`: a reset, or ICMP port unreachable about the flow it quotes.
+ * `stray`, of TCP only: a segment far beyond every window.
+ */
+export type ProbeKind = 'question' | 'answer' | 'refusal' | 'stray'
 export interface Probe {
   readonly kind: ProbeKind
   /** As the packet goes; of a refusal, that of the packet that is refused. */
@@ -40,6 +43,7 @@ const STATE_COOKIE = 7
 const PORT_UNREACHABLE = 0x0303
 /** Both sides' sequence number and verification tag. */
 const tag = 0x5ca1ab1e
+const farAway = 0x4000_0000
 
 export function turned({ protocol, source, sourcePort, destination, destinationPort }: Flow): Flow {
   return {
@@ -55,7 +59,7 @@ export function writeProbe({ kind, flow }: Probe): Buffer {
   const isAnswer = kind === 'answer'
   switch (flow.protocol) {
     case 'TCP':
-      return withIpHeader(flow, tcpSegment(flow, isAnswer))
+      return withIpHeader(flow, tcpSegment(flow, kind))
     case 'UDP':
       return withIpHeader(flow, udpDatagram(flow, isAnswer))
     case 'SCTP':
@@ -85,6 +89,7 @@ const kinds: Readonly<Record<Packet['protocol'], (body: Buffer) => ProbeKind | u
     const flags = body.readUInt8(13)
     if ((flags & RST) !== 0) return 'refusal'
     if (flags === SYN) return 'question'
+    if (flags === ACK) return 'stray'
     return flags === (SYN | ACK) ? 'answer' : undefined
   },
   UDP: (body) => (body.toString('latin1', 8) === 'question' ? 'question' : 'answer'),
@@ -126,12 +131,15 @@ function ports({ sourcePort, destinationPort }: Flow, bytes: number): Buffer {
   return body
 }
 
-function tcpSegment(flow: Flow, isAnswer: boolean): Buffer {
+const tcpFlags: Readonly<Record<ProbeKind, number>> = { question: SYN, answer: SYN | ACK, refusal: RST, stray: ACK }
+
+function tcpSegment(flow: Flow, kind: ProbeKind): Buffer {
   const body = ports(flow, 20)
-  body.writeUInt32BE(tag, 4)
-  body.writeUInt32BE(isAnswer ? tag + 1 : 0, 8)
+  const flags = tcpFlags[kind]
+  body.writeUInt32BE(kind === 'stray' ? tag + farAway : tag, 4)
+  body.writeUInt32BE((flags & ACK) === 0 ? 0 : tag + 1, 8)
   body.writeUInt8(5 << 4, 12)
-  body.writeUInt8(isAnswer ? SYN | ACK : SYN, 13)
+  body.writeUInt8(flags, 13)
   body.writeUInt16BE(65_535, 14)
   body.writeUInt16BE(internetChecksum(pseudoHeader(flow, body.length), body), 16)
   return body

@@ -15,6 +15,7 @@ import type { AddressSource, ServedNode } from '../address-source.ts'
 import type { KubernetesConfig } from '../config.ts'
 import type { ServiceProxy, ServiceProxyOptions } from '../services/service-proxy.ts'
 import type { SourceStatus } from '../status.ts'
+import { leftoverServiceRules } from './leftover-rules.ts'
 import { NetworkFollower } from './network-follower.ts'
 import { networkFileName } from './network-file.ts'
 import { NodeAdmission } from './node-admission.ts'
@@ -154,7 +155,10 @@ export class KubernetesSource implements AddressSource {
       follower: this.#follower,
       keeper: this.#keeper,
       problems: this.#problems,
-      failures: [this.#keeper, this.#reporter, this.#admission].flatMap((part) => part.worker.lastError ?? []),
+      failures: [
+        ...[this.#keeper, this.#reporter, this.#admission].flatMap((part) => part.worker.lastError ?? []),
+        ...(this.#proxy === undefined ? leftoverServiceRules() : []),
+      ],
       steps: this.#steps,
       services: this.#proxy?.status(),
     })

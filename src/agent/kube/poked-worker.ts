@@ -68,8 +68,12 @@ export class PokedWorker {
     const { name, work, logger } = this.#options
     try {
       const done = await work(signal)
+      if (!done.ok) {
+        // The same sentence at every attempt would bury the others.
+        const isNew = done.error !== this.#lastError
+        logger[isNew ? 'warn' : 'debug']('kube.work.failed', { name, problem: done.error })
+      }
       this.#lastError = done.ok ? undefined : done.error
-      if (!done.ok) logger.warn('kube.work.failed', { name, problem: done.error })
       return done
     } catch (error) {
       signal.throwIfAborted()

@@ -5,10 +5,12 @@ import type { Scheduler } from '../../kube/scheduler.ts'
 import { ConntrackTable } from '../../linux/netlink/conntrack-table.ts'
 import type { Libnftables } from '../../nftables/libnftables.ts'
 import { type AppliedStats, NftablesWriter } from '../../nftables/writer.ts'
+import { type AffinityPurge, planPurgesOfGone } from '../../proxy/affinity-purge.ts'
 import { cleanUpConntrack, planConntrackCleanup, udpChanges } from '../../proxy/conntrack-cleanup.ts'
 import { serviceTableName } from '../../proxy/rule-names.ts'
 import type { TableChange } from '../../proxy/service-index.ts'
 import { ServiceRules } from '../../proxy/service-rules.ts'
+import type { Frontend } from '../../proxy/service-table.ts'
 import { PendingChanges } from './pending-changes.ts'
 import type { ProxyObserver } from './proxy-observer.ts'
 
@@ -63,11 +65,13 @@ export class KernelRules implements AsyncDisposable {
 
   /** Takes the next change of the table; the first one is all of it. `triggersMs`: see FinishedSync. */
   change({ frontends, nodePortAddresses }: TableChange, triggersMs: readonly number[]): void {
-    this.#pending.triggersMs.push(...triggersMs)
+    this.#pending.addTriggers(triggersMs)
     if (frontends.length === 0 && nodePortAddresses === undefined && !this.#isNew) return
     if (nodePortAddresses !== undefined) this.#nodePortAddresses = nodePortAddresses
     const { purges } = this.#rules.apply({ frontends, ...(nodePortAddresses !== undefined && { nodePortAddresses }) })
     this.#pending.add(frontends, this.#isNew ? this.#rules.purgesOfAll() : purges)
+    // Who sent to a node port there before, say while the cloud had not told the Node's address, got nowhere.
+    if (nodePortAddresses !== undefined) this.#pending.addUnknown(this.#rules.frontends().filter(isUdpNodePort))
     this.#isNew = false
     this.#isApplied = false
   }
@@ -76,13 +80,15 @@ export class KernelRules implements AsyncDisposable {
   async apply(startedMs: number, signal: AbortSignal): Promise<Result<undefined, string>> {
     const { observer, scheduler, logger } = this.#options
     const pending = this.#pending
+    const purges = pending.purges ?? this.#allPurges(pending)
+    pending.tried()
     const applied = await this.#writer.apply(this.#rules.table(), signal)
     if (!applied.ok) {
       observer.failed()
       return err(applied.error.message)
     }
     this.#isLost = false
-    for (const { set, matches } of pending.purges) {
+    for (const { set, matches } of purges) {
       const forgotten = await this.#writer.forget(set, matches, signal)
       if (!forgotten.ok) return err(forgotten.error.message)
     }
@@ -104,8 +110,12 @@ export class KernelRules implements AsyncDisposable {
     this.#conntrack[Symbol.dispose]()
   }
 
+  #allPurges({ frontends }: PendingChanges): readonly AffinityPurge[] {
+    return [...this.#rules.purgesOfAll(), ...planPurgesOfGone(frontends, this.#nodePortAddresses)]
+  }
+
   async #cleanUpConntrack(pending: PendingChanges): Promise<number> {
-    const cleanup = planConntrackCleanup(udpChanges(pending.frontends), this.#nodePortAddresses)
+    const cleanup = planConntrackCleanup(udpChanges(pending.flows), this.#nodePortAddresses)
     if (cleanup.size === 0) return 0
     const { observer, scheduler } = this.#options
     const startedMs = scheduler.monotonicMs()
@@ -132,4 +142,8 @@ export class KernelRules implements AsyncDisposable {
     logger.info('services.repaired', { ...outcome.value })
     onRepaired()
   }
+}
+
+function isUdpNodePort({ at, protocol }: Frontend): boolean {
+  return at.kind === 'node' && protocol === 'UDP'
 }
