@@ -1,5 +1,4 @@
-import { type Cidr, cidrSize, type Ipv4Cidr } from '../base/cidr.ts'
-import { ipv4FromNumber, ipv4ToNumber, isIpv4 } from '../base/ip.ts'
+import { type Ipv4Cidr, isIpv4Cidr, lastAddress } from '../base/cidr.ts'
 import { replyMark } from '../datapath/layout.ts'
 import type { Rule } from '../linux/netlink/rule.ts'
 import { packRange } from '../nftables/datatype.ts'
@@ -62,11 +61,6 @@ export function planReplyTable(rules: readonly Rule[]): Table {
   }
 }
 
-function isIpv4Cidr(cidr: Cidr): cidr is Ipv4Cidr {
-  return isIpv4(cidr.address)
-}
-
 function packBlock(block: Ipv4Cidr): ReturnType<typeof packRange> {
-  const end = ipv4FromNumber(ipv4ToNumber(block.address) + cidrSize(block) - 1)
-  return packRange(blockTypes, [block.address], [end])
+  return packRange(blockTypes, [block.address], [lastAddress(block)])
 }

@@ -1,4 +1,4 @@
-import { type Ip, type Ipv4, ipv4FromNumber, ipv4ToNumber, parseIpv4, familyOf } from './ip.ts'
+import { type Ip, type Ipv4, isIpv4, ipv4FromNumber, ipv4ToNumber, parseIpv4, familyOf } from './ip.ts'
 import { err, ok, type Result } from './result.ts'
 
 /** A block of addresses; `address` is its first one (host bits are zero). */
@@ -42,6 +42,14 @@ export function cidrSize(cidr: Ipv4Cidr): number {
 export function cidrAddresses(cidr: Ipv4Cidr): readonly Ipv4[] {
   const first = ipv4ToNumber(cidr.address)
   return Array.from({ length: cidrSize(cidr) }, (_, index) => ipv4FromNumber(first + index))
+}
+
+export function lastAddress(cidr: Ipv4Cidr): Ipv4 {
+  return ipv4FromNumber(ipv4ToNumber(cidr.address) + cidrSize(cidr) - 1)
+}
+
+export function isIpv4Cidr(cidr: Cidr): cidr is Ipv4Cidr {
+  return isIpv4(cidr.address)
 }
 
 export function cidrsOverlap(a: Ipv4Cidr, b: Ipv4Cidr): boolean {

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
-import { cidrSize } from '../base/cidr.ts'
-import { type Ipv4, ipv4FromNumber, ipv4ToNumber } from '../base/ip.ts'
+import { lastAddress } from '../base/cidr.ts'
+import type { Ipv4 } from '../base/ip.ts'
 import { type Packed, packerOf, packRange } from '../nftables/datatype.ts'
 import { editElements, setElementsOf, type Verdict } from '../nftables/elements.ts'
 import type { Chain, NftSet, Table } from '../nftables/model.ts'
@@ -210,10 +210,7 @@ function nftSetOf(set: PeerSet): NftSet {
     case 'ports':
       return { key: peerPortKey, elements: set.members }
     case 'blocks': {
-      const ranges = set.blocks.map((block) => {
-        const last = ipv4FromNumber(ipv4ToNumber(block.address) + cidrSize(block) - 1)
-        return packRange(peerKey, [block.address], [last])
-      })
+      const ranges = set.blocks.map((block) => packRange(peerKey, [block.address], [lastAddress(block)]))
       return { key: peerKey, interval: true, elements: setElementsOf(ranges) }
     }
   }

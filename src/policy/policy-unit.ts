@@ -1,5 +1,4 @@
-import type { Cidr, Ipv4Cidr } from '../base/cidr.ts'
-import { isIpv4 } from '../base/ip.ts'
+import { type Ipv4Cidr, isIpv4Cidr } from '../base/cidr.ts'
 import type { ClusterNetworkPolicy, ClusterNetworkPolicyRule } from '../kube/cluster-network-policy.ts'
 import { everySelector } from '../kube/label-selector.ts'
 import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyRule } from '../kube/network-policy.ts'
@@ -83,7 +82,7 @@ export function unitText({ policy, tier, priority, subject, ingress, egress }: P
 
 function clusterDraft({ name, action, peers, ports }: ClusterNetworkPolicyRule, index: number): RuleDraft {
   const all = peers === 'any' ? [] : peers
-  const blocks = all.flatMap((peer) => (peer.kind === 'networks' ? peer.blocks.filter(isOfIpv4) : []))
+  const blocks = all.flatMap((peer) => (peer.kind === 'networks' ? peer.blocks.filter(isIpv4Cidr) : []))
   const pods = all.flatMap((peer): DraftPeer[] =>
     peer.kind === 'pods' ? [{ kind: 'pods', selection: selectionOf(peer) }] : [],
   )
@@ -112,8 +111,8 @@ function selectionOf({ namespaceSelector, podSelector }: NonNullable<ClusterNetw
 }
 
 function blocksOf(peer: NetworkPolicyPeer): readonly Ipv4Cidr[] {
-  if (peer.kind !== 'block' || !isOfIpv4(peer.block)) return []
-  return blockWithout(peer.block, peer.except.filter(isOfIpv4))
+  if (peer.kind !== 'block' || !isIpv4Cidr(peer.block)) return []
+  return blockWithout(peer.block, peer.except.filter(isIpv4Cidr))
 }
 
 /** One set for all blocks of a rule. */
@@ -123,10 +122,6 @@ function blockPeer(blocks: readonly Ipv4Cidr[]): readonly DraftPeer[] {
 
 function distinct(peers: readonly DraftPeer[]): readonly DraftPeer[] {
   return [...new Map(peers.map((peer) => [peerText(peer), peer])).values()]
-}
-
-function isOfIpv4(cidr: Cidr): cidr is Ipv4Cidr {
-  return isIpv4(cidr.address)
 }
 
 export const everyPod: PodSelection = { namespaces: { kind: 'matching', selector: everySelector }, pods: everySelector }

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { type Cidr, cidrContains, cidrSize, hostCidr, type Ipv4Cidr } from '../base/cidr.ts'
+import { type Cidr, cidrContains, cidrSize, hostCidr, type Ipv4Cidr, isIpv4Cidr } from '../base/cidr.ts'
 import { familyOf, type Ip, ipv4ToNumber, isIpv4 } from '../base/ip.ts'
 import type { Service } from '../kube/service.ts'
 import type { ProxyNode } from './service-table.ts'
@@ -56,8 +56,4 @@ export function withoutNested(blocks: readonly Ipv4Cidr[]): readonly Ipv4Cidr[] 
     end = first + cidrSize(block)
   }
   return kept
-}
-
-function isIpv4Cidr(block: Cidr): block is Ipv4Cidr {
-  return isIpv4(block.address)
 }

@@ -1,5 +1,5 @@
-import { cidrSize } from '../base/cidr.ts'
-import { type Ip, type Ipv4, ipv4FromNumber, ipv4ToNumber, isIpv4 } from '../base/ip.ts'
+import { lastAddress } from '../base/cidr.ts'
+import { type Ip, type Ipv4, isIpv4 } from '../base/ip.ts'
 import { type Packed, packerOf, packRange } from '../nftables/datatype.ts'
 import type { ElementValue, Verdict } from '../nftables/elements.ts'
 import {
@@ -50,7 +50,7 @@ export function sourceElements({ at, protocol, port, sources }: Frontend): reado
   const elements: SetElement[] = [[guardedName, packFrontend(...place), '']]
   for (const block of sources) {
     const first = ipv4(block.address)
-    const last = ipv4FromNumber(ipv4ToNumber(first) + cidrSize({ ...block, address: first }) - 1)
+    const last = lastAddress({ ...block, address: first })
     elements.push([admittedName, packRange(admittedTypes, [...place, first], [...place, last]), ''])
   }
   return elements
