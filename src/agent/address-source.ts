@@ -2,10 +2,13 @@ import type { Ipv4 } from '../base/ip.ts'
 import type { Vnic } from '../base/vnic.ts'
 import type { NetnsState } from '../datapath/state.ts'
 import type { AddressUse } from '../ipam/address-pool.ts'
+import type { GuardedInterface, PodGuard } from './pod-guard.ts'
 import type { SourceStatus } from './status.ts'
 
 /** Who tells the agent which VNICs and addresses the node has. */
 export interface AddressSource extends AsyncDisposable {
+  /** Absent: nobody enforces network policies through this agent. */
+  readonly guard?: PodGuard | undefined
   /** All of the node's VNICs, given what the kernel has. Undefined: nothing is known, and nothing is to be taken away. */
   vnics(state: NetnsState): readonly Vnic[] | undefined
   /** Addresses on their way back to the subnet: for no pod any more, although a VNIC has them. */
@@ -24,6 +27,8 @@ export interface ServedNode {
   /** `vnics` or `releasing` have something new to say. */
   readonly sourceChanged: () => void
   readonly uses: () => ReadonlyMap<Ipv4, AddressUse>
+  /** Of all attachments. */
+  readonly interfaces: () => readonly GuardedInterface[]
   /** On an interface of the node, or routed to one. */
   readonly addressesOnInterfaces: () => ReadonlySet<Ipv4>
   /** Whether the next pod would get its network. */

@@ -15,7 +15,7 @@ import { describeJournalOpenError } from '../ipam/journal-error.ts'
 import { Journal } from '../ipam/journal.ts'
 import { decodeLink, dumpLinks } from '../linux/netlink/link.ts'
 import type { AddressSource } from './address-source.ts'
-import { Attachments } from './attachments.ts'
+import { Attachments, guardedInterface } from './attachments.ts'
 import { type CniAnswer, handleInvocation, warmUp } from './cni-handler.ts'
 import type { AgentConfig, AgentPaths } from './config.ts'
 import { type ControlSources, answerControl } from './control.ts'
@@ -26,6 +26,7 @@ import { interfaceAddresses } from './interface-addresses.ts'
 import { NodeNetwork } from './node-network.ts'
 import { viewNode } from './node-view.ts'
 import { openSource } from './open-source.ts'
+import { removeLeftoverPolicy } from './policy/leftover-table.ts'
 import { ReplyRouting } from './reply-routing.ts'
 import { RequestGate } from './request-gate.ts'
 import { AgentServer } from './server.ts'
@@ -82,6 +83,7 @@ export class Agent implements AsyncDisposable {
       interfaces: new HostInterfaces(this.#node.socket, highestIfindex),
       quarantined: this.#tenants.quarantined,
       releasing: () => source.releasing(),
+      guard: source.guard,
       strategy,
       cooldownMs,
       mtuBytes,
@@ -104,6 +106,8 @@ export class Agent implements AsyncDisposable {
     const source = await openSource(config, paths, logger)
     if (!source.ok) return source
     undo.use(source.value)
+    const removed = source.value.guard === undefined ? await removeLeftoverPolicy(logger) : ok(undefined)
+    if (!removed.ok) return removed
     const agent = new Agent(options, source.value, journal.value, bootId)
     undo.move()
     const served = await agent.#serve()
@@ -159,6 +163,7 @@ export class Agent implements AsyncDisposable {
     this.#source.serve({
       sourceChanged: () => this.#followSource(),
       uses: () => this.#journal.view(this.#options.clock.nowMs()),
+      interfaces: () => this.#journal.held().map(guardedInterface),
       addressesOnInterfaces: () => interfaceAddresses(observe(this.#node.socket)),
       isReadyForPods: () => this.#isReadyForPods(),
     })
@@ -180,6 +185,8 @@ export class Agent implements AsyncDisposable {
   }
 
   #unavailable(): string | undefined {
+    const refusal = this.#source.guard?.refusal
+    if (refusal !== undefined) return refusal
     return this.#vnics === undefined ? 'nobody has told yet which addresses this node has' : undefined
   }
 
@@ -213,6 +220,7 @@ export class Agent implements AsyncDisposable {
 
   #isReadyForPods(): boolean {
     if (!this.#isServing || !this.#isAnnounced || this.#node.problems.length > 0) return false
+    if (this.#source.guard?.isReady === false) return false
     return usage(this.#attachments.pool()).vnics.some(({ free }) => free > 0)
   }
 

@@ -20,10 +20,11 @@ import { decodeLink, deleteLink, getLink, type Link } from '../linux/netlink/lin
 import { NetlinkSocket } from '../linux/netlink/socket.ts'
 import { netnsIdentity, openNetns, openOwnNetns, withNetns } from '../linux/netns.ts'
 import { findHostLink } from './adoption.ts'
-import { allocationRefused, attachRefused, kernelRefused, netnsRefused } from './cni-failures.ts'
+import { allocationRefused, attachRefused, kernelRefused, netnsRefused, notIsolated } from './cni-failures.ts'
 import { checkResult, podResult } from './cni-results.ts'
 import type { HostInterfaces } from './host-interfaces.ts'
 import type { NodeNetwork } from './node-network.ts'
+import type { GuardedInterface, PodGuard } from './pod-guard.ts'
 
 export interface AttachmentsDependencies {
   readonly journal: Journal
@@ -32,6 +33,8 @@ export interface AttachmentsDependencies {
   readonly quarantined: ReadonlyMap<Ipv4, Link>
   /** Addresses on their way back to the subnet, as of now. Absent: never any. */
   readonly releasing?: () => ReadonlySet<Ipv4>
+  /** Absent: interfaces carry packets as soon as they are there. */
+  readonly guard?: PodGuard | undefined
   readonly strategy: AllocationStrategy
   readonly cooldownMs: number
   readonly mtuBytes: number
@@ -54,6 +57,25 @@ export class Attachments {
     const opened = openPodNetns(request.netns)
     if (!opened.ok) return opened
     using netns = opened.value
+    const { guard } = this.#deps
+    if (guard === undefined) return await this.#replaceRivals(request, netns, () => this.#attach(request, netns))
+    const patience = AbortSignal.timeout(guard.patienceMs)
+    // First of all: an ADD that has to wait takes nothing away meanwhile, and holds nothing.
+    const expected = await guard.expect(request.pod, patience)
+    if (!expected.ok) return err(notIsolated(request.pod, expected.error))
+    return await this.#replaceRivals(request, netns, async () => {
+      const cleared = await guard.clear(hostIfname(request.key, request.pod), patience)
+      if (!cleared.ok) return err(notIsolated(request.pod, cleared.error))
+      const attached = this.#attach(request, netns)
+      return attached.ok ? this.#admit(request, attached.value, guard, patience) : attached
+    })
+  }
+
+  async #replaceRivals(
+    request: AddRequest,
+    netns: Fd,
+    attach: () => Promise<Result<CniResult, CniError>> | Result<CniResult, CniError>,
+  ): Promise<Result<CniResult, CniError>> {
     const rivals = this.#rivals(request)
     if (!rivals.ok) return rivals
     // What an ADD that is bound to fail took away, nothing would bring back.
@@ -67,7 +89,22 @@ export class Attachments {
       const released = await this.release(row)
       if (!released.ok) return released
     }
-    return this.#attach(request, netns)
+    return attach()
+  }
+
+  /** The interface carries nothing until then; what the pod would be without its policies, nobody is to see. */
+  async #admit(
+    { key, pod }: AddRequest,
+    result: CniResult,
+    guard: PodGuard,
+    patience: AbortSignal,
+  ): Promise<Result<CniResult, CniError>> {
+    const row = this.#deps.journal.find(key)
+    if (row === undefined) throw new Error(`${formatAttachmentKey(key)} is attached and not in the journal`)
+    const admitted = await guard.admit(guardedInterface(row), patience)
+    if (admitted.ok) return ok(result)
+    const released = await this.release(row)
+    return released.ok ? err(notIsolated(pod, admitted.error)) : released
   }
 
   /** Succeeds for what never was, or is gone already. The address cools down only once the interface is gone. */
@@ -119,6 +156,7 @@ export class Attachments {
     // The pod's new sandbox (`#rivals`), the old one's DEL and housekeeping may be at it together: the first has done it.
     if (journal.find(row.key) !== releasing) return ok(undefined)
     journal.release(row.key, { nowMs: clock.nowMs(), cooldownMs })
+    this.#deps.guard?.left(row.hostIfname)
     logger.info('pod.detached', { attachment: formatAttachmentKey(row.key), address: row.address, link: removed.value })
     return ok(undefined)
   }
@@ -226,6 +264,10 @@ export class Attachments {
       ...(nodeAddress !== undefined && { nodeAddress }),
     }
   }
+}
+
+export function guardedInterface({ hostIfname: name, key, address, pod }: HeldRow): GuardedInterface {
+  return { name, key, address, ...(pod !== undefined && { pod }) }
 }
 
 function openPodNetns(path: string): Result<Fd, CniError> {

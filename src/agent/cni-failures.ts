@@ -1,3 +1,4 @@
+import type { PodIdentity } from '../base/attachment.ts'
 import { type CniError, cniError } from '../cni/errors.ts'
 import type { AddRequest } from '../cni/request.ts'
 import type { DatapathFailure } from '../datapath/apply.ts'
@@ -44,6 +45,12 @@ export function attachRefused(failure: AttachFailure, { key, netns }: Pick<AddRe
     case 'refused':
       return kernelRefused(failure.failures)
   }
+}
+
+/** The pod would have been open to all, so that it has not become one. */
+export function notIsolated(pod: PodIdentity | undefined, because: string): CniError {
+  const whose = pod === undefined ? 'the container' : `pod ${pod.namespace}/${pod.name}`
+  return cniError('TRY_AGAIN_LATER', `network policies for ${whose} are not in force: ${because}`)
 }
 
 export function kernelRefused(failures: readonly DatapathFailure[]): CniError {

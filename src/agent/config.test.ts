@@ -96,6 +96,23 @@ describe('parseAgentConfig', () => {
     expect(value).toEqual(expected)
   })
 
+  const vcn = { engine: 'vcn', addTimeoutMs: 10_000, logDenied: false, metrics: { address: '127.0.0.1', port: 10_247 } }
+  test.each<[what: string, policy: unknown, expected: unknown]>([
+    ['by our engine unless told otherwise', undefined, vcn],
+    ['by our engine, by name', 'vcn', vcn],
+    ['by Calico', 'calico', { engine: 'calico' }],
+    ['by nobody', { engine: 'off' }, { engine: 'off' }],
+    [
+      'with settings of its own',
+      { addTimeoutSeconds: 3, logDenied: true, metrics: false },
+      { engine: 'vcn', addTimeoutMs: 3000, logDenied: true },
+    ],
+  ])('has policies enforced %s', (_what, policy, expected) => {
+    const parsed = parseAgentConfig({ kubernetes: { inCluster: true, ...(policy !== undefined && { policy }) } })
+    const value = parsed.ok && 'kubernetes' in parsed.value ? parsed.value.kubernetes.policy : 'refused'
+    expect(value).toEqual(expected)
+  })
+
   const one = 'kubernetes: must have exactly one of kubeconfig and inCluster'
   test.each<[what: string, raw: unknown, problems: readonly string[]]>([
     ['an empty file', null, [noFile]],
@@ -177,6 +194,16 @@ describe('parseAgentConfig', () => {
       'a way to Kubernetes that there is not',
       { kubernetes: { kubeConfig: '/a' } },
       ['kubernetes.kubeConfig: is not a known field', `${one} (got {})`],
+    ],
+    [
+      'an engine of policies that there is not',
+      { kubernetes: { inCluster: true, policy: 'cilium' } },
+      ['kubernetes.policy.engine: must be one of vcn, calico, off (got "cilium")'],
+    ],
+    [
+      'an ADD that waits for ever',
+      { kubernetes: { inCluster: true, policy: { addTimeoutSeconds: 0 } } },
+      ['kubernetes.policy.addTimeoutSeconds: must be at least 1 (got 0)'],
     ],
     [
       'a service proxy that is neither on nor off',

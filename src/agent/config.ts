@@ -1,9 +1,10 @@
-import { isIP } from 'node:net'
 import * as z from 'zod'
 import type { Result } from '../base/result.ts'
 import { type FieldError, parseWith } from '../base/schema.ts'
 import type { AllocationStrategy } from '../ipam/allocator.ts'
 import { withoutUndefined } from '../kube/object.ts'
+import { absolutePath, type ListenAddress, listenAddress, wholeNumber } from './config-fields.ts'
+import { type PolicyConfig, policySchema } from './policy-config.ts'
 
 /** What an operator may change. Everything has a default but the source of addresses. */
 export type AgentConfig = AgentSettings & AddressSourceConfig
@@ -17,6 +18,7 @@ export type AddressSourceConfig =
 export type KubernetesConfig = ApiServerConfig & {
   /** This agent translates Services' addresses, in kube-proxy's place. Absent: it does not. */
   readonly services?: ServicesConfig
+  readonly policy: PolicyConfig
 }
 
 export interface ServicesConfig {
@@ -24,11 +26,6 @@ export interface ServicesConfig {
   readonly health?: ListenAddress
   readonly metrics?: ListenAddress
   readonly conntrack: ConntrackSettings
-}
-
-export interface ListenAddress {
-  readonly address: string
-  readonly port: number
 }
 
 /** Of the kernel's connection tracking; 0: left as it is. */
@@ -72,29 +69,6 @@ export interface AgentPaths {
   readonly executable: string
 }
 
-const wholeNumber = (from: number, to: number): z.ZodNumber =>
-  z
-    .number(`must be a whole number from ${from} to ${to}`)
-    .int(`must be a whole number from ${from} to ${to}`)
-    .min(from, `must be at least ${from}`)
-    .max(to, `must be at most ${to}`)
-
-const absolutePath = (what: string): z.ZodString => z.string(what).startsWith('/', 'must be absolute')
-
-/** `false`, or port 0: nobody listens. */
-function listenAddress(what: string, address: string, port: number): z.ZodType<ListenAddress | undefined> {
-  const whole = z.strictObject(
-    {
-      address: z.string('must be an IP address').refine(isIP, 'must be an IP address of this node').default(address),
-      port: wholeNumber(0, 65_535).default(port),
-    },
-    `must be {address: ${address}, port: ${port}}, or false for no ${what}`,
-  )
-  return z
-    .preprocess((raw) => (raw === false ? { port: 0 } : raw), whole.prefault({}))
-    .transform((listen) => (listen.port === 0 ? undefined : listen))
-}
-
 const untouched: ConntrackSettings = {
   maxPerCore: 0,
   min: 0,
@@ -136,15 +110,16 @@ const kubernetesSchema = z
       kubeconfig: absolutePath('must be the path of a kubeconfig').optional(),
       inCluster: z.literal(true, 'must be true, or left out').optional(),
       services: servicesSchema.optional(),
+      policy: policySchema,
     },
     'must be {kubeconfig: PATH} or {inCluster: true}',
   )
-  .transform(({ kubeconfig, inCluster, services }, context): KubernetesConfig => {
-    const also = services === undefined ? {} : { services }
+  .transform(({ kubeconfig, inCluster, services, policy }, context): KubernetesConfig => {
+    const also = { policy, ...(services !== undefined && { services }) }
     if (kubeconfig !== undefined && inCluster === undefined) return { kind: 'kubeconfig', path: kubeconfig, ...also }
     if (kubeconfig === undefined && inCluster === true) return { kind: 'inCluster', ...also }
     const message = 'must have exactly one of kubeconfig and inCluster'
-    context.addIssue({ code: 'custom', message, input: context.value })
+    context.addIssue({ code: 'custom', message, input: withoutUndefined({ kubeconfig, inCluster }) })
     return z.NEVER
   })
 

@@ -61,6 +61,27 @@ export interface KubernetesSourceStatus {
   readonly releases: readonly ReleaseStatus[]
   /** Absent: this agent leaves Services alone. */
   readonly services?: ServiceProxyStatus
+  /** Absent: this agent enforces no network policy. */
+  readonly policy?: PolicyStatus
+}
+
+/** Network policy on this node. */
+export interface PolicyStatus {
+  /**
+   * `waiting`: for the API server's lists, what an earlier agent left is in force; `refused`: Calico's rules are here, and
+   * none of ours; `failing`: the kernel has older rules than it should have; `running`: it has what the API server told.
+   */
+  readonly state: 'waiting' | 'refused' | 'failing' | 'running'
+  readonly because?: string
+  /** Of this node, on its pod network; `isolated`: those that a NetworkPolicy selects. */
+  readonly pods: number
+  readonly isolated: number
+  /** NetworkPolicies and ClusterNetworkPolicies in the cluster. */
+  readonly policies: number
+  /** When the kernel last had all that was told. */
+  readonly lastSyncMs?: number
+  /** A Calico that came later; what of which policies cannot be read, and fails closed. */
+  readonly problems: readonly string[]
 }
 
 /** The service proxy of this node. */

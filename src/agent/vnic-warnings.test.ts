@@ -10,7 +10,7 @@ const located = (change: Parameters<typeof testVnic>[3] = {}, ...local: readonly
 })
 const file = { vnicsFile: '/etc/vnics.yaml', nodePortSupport: true }
 const conntrack = { maxPerCore: 0, min: 0, tcpEstablishedTimeoutSeconds: 0, tcpCloseWaitTimeoutSeconds: 0 }
-const kubernetes = { kind: 'inCluster' } as const
+const kubernetes = { kind: 'inCluster', policy: { engine: 'off' } } as const
 
 it('names the VNIC, its interface and what to set', () => {
   expect(vnicWarnings(file, [located()])).toEqual([

@@ -3,6 +3,9 @@ import type { AttachmentKey, PodIdentity } from '../base/attachment.ts'
 
 const prefix = 'oci'
 
+/** As nftables writes all names that `hostIfname` may give. */
+export const hostIfnamePattern = `${prefix}*`
+
 /**
  * Name of the node's end of a pod's veth pair: `oci` and 11 hex digits.
  *

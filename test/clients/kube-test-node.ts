@@ -26,6 +26,8 @@ export interface KubeTestNodeOptions {
   readonly config?: Readonly<Record<string, unknown>>
   /** The agent is the node's service proxy. */
   readonly services?: boolean
+  /** As `kubernetes.policy`; by default off, for then a pod needs no object. */
+  readonly policy?: JsonValue
   /** Laid into the Node that is there before the agent; `undefined`: there is none. */
   readonly node?: JsonObject | undefined
 }
@@ -211,8 +213,8 @@ function wireVnic(vnic: TestVnic, addresses: readonly string[]): JsonObject {
   }
 }
 
-function kubernetesConfig(kubeconfig: string, { services = false }: KubeTestNodeOptions): JsonObject {
-  return services ? { kubeconfig, services: { enabled: true } } : { kubeconfig }
+function kubernetesConfig(kubeconfig: string, { services = false, policy = 'off' }: KubeTestNodeOptions): JsonObject {
+  return { kubeconfig, policy, ...(services && { services: { enabled: true } }) }
 }
 
 function populate(server: KubeApiServer, nodeName: string, node: JsonObject | undefined): void {

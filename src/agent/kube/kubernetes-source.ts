@@ -13,6 +13,8 @@ import type { NativePodNetwork } from '../../kube/native-pod-network.ts'
 import { systemScheduler } from '../../kube/scheduler.ts'
 import type { AddressSource, ServedNode } from '../address-source.ts'
 import type { KubernetesConfig } from '../config.ts'
+import type { PolicyEngine, PolicyEngineOptions } from '../policy/policy-engine.ts'
+import type { PodGuard } from '../pod-guard.ts'
 import type { ServiceProxy, ServiceProxyOptions } from '../services/service-proxy.ts'
 import type { SourceStatus } from '../status.ts'
 import { leftoverServiceRules } from './leftover-rules.ts'
@@ -49,6 +51,7 @@ export class KubernetesSource implements AddressSource {
   readonly #reporter: StatusReporter
   readonly #admission: NodeAdmission
   readonly #proxy: ServiceProxy | undefined
+  readonly #policy: PolicyEngine | undefined
   readonly #stopping = new AbortController()
   #running: Promise<unknown> = Promise.resolve()
   #served: ServedNode | undefined
@@ -65,13 +68,17 @@ export class KubernetesSource implements AddressSource {
     if (!access.ok) return access
     const client = createApiClient(access.value, { userAgent: 'vcn-cni-agent', requestTimeoutMs: 10_000 })
     const { nodeName, logger } = options
-    const proxied = { client, nodeName, scheduler: systemScheduler, random: Math.random, logger }
-    const proxy = config.services === undefined ? undefined : await createProxy({ ...proxied, config: config.services })
-    if (proxy?.ok === false) {
+    const { services, policy } = config
+    const common = { client, nodeName, scheduler: systemScheduler, random: Math.random, logger }
+    const proxy = services === undefined ? undefined : await createProxy({ ...common, config: services })
+    const engine = policy.engine === 'vcn' ? await createPolicyEngine({ ...common, config: policy }) : undefined
+    const failed = [proxy, engine].find((part) => part?.ok === false)
+    if (failed?.ok === false) {
       client.close()
-      return proxy
+      return failed
     }
-    const source = new KubernetesSource(access.value, client, proxy?.value, options)
+    const parts = { proxy: proxy?.ok ? proxy.value : undefined, policy: engine?.ok ? engine.value : undefined }
+    const source = new KubernetesSource(access.value, client, parts, options)
     await source.#begin()
     return ok(source)
   }
@@ -79,7 +86,7 @@ export class KubernetesSource implements AddressSource {
   private constructor(
     access: ApiAccess,
     client: ApiClient,
-    proxy: ServiceProxy | undefined,
+    { proxy, policy }: { readonly proxy: ServiceProxy | undefined; readonly policy: PolicyEngine | undefined },
     options: KubernetesSourceOptions,
   ) {
     const { nodeName, stateDirectory, logger } = options
@@ -87,6 +94,7 @@ export class KubernetesSource implements AddressSource {
     this.#access = access
     this.#client = client
     this.#proxy = proxy
+    this.#policy = policy
     const common = { client: this.#client, scheduler: systemScheduler, random: Math.random, logger }
     this.#keeper = new ViewKeeper({
       ...common,
@@ -117,6 +125,10 @@ export class KubernetesSource implements AddressSource {
     })
   }
 
+  get guard(): PodGuard | undefined {
+    return this.#policy
+  }
+
   vnics(state: NetnsState): readonly Vnic[] | undefined {
     const { view } = this.#keeper
     if (view === undefined) return undefined
@@ -141,6 +153,8 @@ export class KubernetesSource implements AddressSource {
     const { signal } = this.#stopping
     this.#running = Promise.all([this.#running, this.#reporter.worker.run(signal), this.#admission.worker.run(signal)])
     if (this.#proxy !== undefined) this.#running = Promise.all([this.#running, this.#proxy.run(signal)])
+    if (this.#policy !== undefined)
+      this.#running = Promise.all([this.#running, this.#policy.run(node.interfaces(), signal)])
     this.poke()
   }
 
@@ -161,6 +175,7 @@ export class KubernetesSource implements AddressSource {
       ],
       steps: this.#steps,
       services: this.#proxy?.status(),
+      policy: this.#policy?.status(),
     })
   }
 
@@ -227,4 +242,9 @@ export class KubernetesSource implements AddressSource {
 async function createProxy(options: ServiceProxyOptions): Promise<Result<ServiceProxy, string>> {
   const { ServiceProxy } = await import('../services/service-proxy.ts')
   return ServiceProxy.create(options)
+}
+
+async function createPolicyEngine(options: PolicyEngineOptions): Promise<Result<PolicyEngine, string>> {
+  const { PolicyEngine } = await import('../policy/policy-engine.ts')
+  return PolicyEngine.create(options)
 }

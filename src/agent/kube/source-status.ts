@@ -1,6 +1,6 @@
 import { formatApiError } from '../../kube/api-error.ts'
 import type { ReflectorHealth } from '../../kube/reflector-health.ts'
-import type { KubernetesSourceStatus, ServiceProxyStatus } from '../status.ts'
+import type { KubernetesSourceStatus, PolicyStatus, ServiceProxyStatus } from '../status.ts'
 import type { NetworkFollower } from './network-follower.ts'
 import type { ReleaseStep } from './release-handshake.ts'
 import type { ViewKeeper } from './view-keeper.ts'
@@ -16,6 +16,8 @@ export interface SourceParts {
   readonly steps: readonly ReleaseStep[]
   /** Undefined: this agent leaves Services alone. */
   readonly services: ServiceProxyStatus | undefined
+  /** Undefined: this agent enforces no network policy. */
+  readonly policy: PolicyStatus | undefined
 }
 
 export function describeSource({
@@ -26,6 +28,7 @@ export function describeSource({
   failures,
   steps,
   services,
+  policy,
 }: SourceParts): KubernetesSourceStatus {
   const { node, network } = follower.health()
   const healths = [node, ...(network === undefined ? [] : [network])]
@@ -52,6 +55,7 @@ export function describeSource({
       return { address, vnicId, state, ...(because !== undefined && { waiting: because }) }
     }),
     ...(services !== undefined && { services }),
+    ...(policy !== undefined && { policy }),
   }
 }
 

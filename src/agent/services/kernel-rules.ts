@@ -1,6 +1,7 @@
 import type { Ip } from '../../base/ip.ts'
 import type { Logger } from '../../base/logger.ts'
 import { err, ok, type Result } from '../../base/result.ts'
+import { hostIfnamePattern } from '../../datapath/host-ifname.ts'
 import type { Scheduler } from '../../kube/scheduler.ts'
 import { ConntrackTable } from '../../linux/netlink/conntrack-table.ts'
 import type { Libnftables } from '../../nftables/libnftables.ts'
@@ -25,15 +26,12 @@ export interface KernelRulesOptions {
   readonly logger: Logger
 }
 
-/** The host's ends of pods' interfaces (datapath/host-ifname.ts). */
-const localPods = 'oci*'
-
 /** The Services' rules in the kernel, and what has to follow each change of them. In the calling thread's namespace. */
 export class KernelRules implements AsyncDisposable {
   readonly #options: KernelRulesOptions
   readonly #writer: NftablesWriter
   readonly #conntrack = new ConntrackTable()
-  readonly #rules = new ServiceRules({ localPods })
+  readonly #rules = new ServiceRules({ localPods: hostIfnamePattern })
   #nodePortAddresses: readonly Ip[] = []
   #isNew = true
   /** The kernel has been told all that the rules say, and has done what follows. */

@@ -1,7 +1,7 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { Logger } from '../../base/logger.ts'
 import type { Scheduler } from '../../kube/scheduler.ts'
-import type { ListenAddress } from '../config.ts'
+import type { ListenAddress } from '../config-fields.ts'
 
 export interface PatientServerOptions {
   /** What it is for, in words for logs and status. */

@@ -1,5 +1,6 @@
 import type { ServiceIndex } from '../../proxy/service-index.ts'
 import type { ServiceProblem } from '../../proxy/service-table.ts'
+import { shortened } from '../kube/told-problems.ts'
 import type { ServiceProxyStatus } from '../status.ts'
 
 export interface ProxyParts {
@@ -15,9 +16,6 @@ export interface ProxyParts {
   readonly malformed: readonly string[]
 }
 
-/** A status is read by people; all of them are in the log. */
-const problemsTold = 20
-
 export function describeProxy(parts: ProxyParts): ServiceProxyStatus {
   const { refusal, lastError, lastSyncMs, index, rivals, closedPorts, malformed } = parts
   const { services, endpoints } = index?.totals() ?? { services: 0, endpoints: 0 }
@@ -28,14 +26,13 @@ export function describeProxy(parts: ProxyParts): ServiceProxyStatus {
     ...malformed,
     ...(index?.problems() ?? []).map(sentenceOf),
   ]
-  const more = problems.length - problemsTold
   return {
     state: stateOf(parts),
     ...(because !== undefined && { because }),
     services,
     endpoints,
     ...(lastSyncMs !== undefined && { lastSyncMs }),
-    problems: more > 0 ? [...problems.slice(0, problemsTold), `${more} more: see the agent’s log`] : problems,
+    problems: shortened(problems),
   }
 }
 

@@ -1,0 +1,106 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { PodIdentity } from '../../base/attachment.ts'
+import { hostIfname } from '../../datapath/host-ifname.ts'
+import type { PolicyPod } from '../../kube/policy-pod.ts'
+import type { InterfaceSubject, PodInterface } from '../../policy/policy-rules.ts'
+import type { Change } from '../../policy/policy-table.ts'
+import type { GuardedInterface } from '../pod-guard.ts'
+
+/** kubelet's mark on the API server's copy of a static pod: the uid that the runtime knows the pod by. */
+const mirrorAnnotation = 'kubernetes.io/config.mirror'
+
+interface LocalPod {
+  readonly uids: ReadonlySet<string>
+  /** What the interfaces of its name are called whose attachment does not say the pod. */
+  readonly ifname: string
+}
+
+/**
+ * Which pod each interface of the node belongs to. Names are used again (StatefulSet): an interface is its pod's only as long
+ * as both have the same uid, and closed otherwise.
+ */
+export class InterfaceBindings {
+  readonly #node: string
+  readonly #pods = new Map<string, LocalPod>()
+  readonly #interfaces = new Map<string, GuardedInterface>()
+  readonly #told = new Map<string, PodInterface>()
+  #isDirty = false
+
+  constructor(node: string) {
+    this.#node = node
+  }
+
+  put(one: GuardedInterface): void {
+    this.#interfaces.set(one.name, one)
+    this.#isDirty = true
+  }
+
+  remove(name: string): void {
+    this.#isDirty = this.#interfaces.delete(name) || this.#isDirty
+  }
+
+  putPods(pods: ReadonlyMap<string, PolicyPod | undefined>): void {
+    for (const [key, pod] of pods) {
+      const isOurs = pod?.nodeName === this.#node && !pod.hostNetwork
+      if (!isOurs && !this.#pods.has(key)) continue
+      const local = isOurs ? localPodOf(pod) : undefined
+      if (isDeepStrictEqual(local, this.#pods.get(key))) continue
+      if (local === undefined) this.#pods.delete(key)
+      else this.#pods.set(key, local)
+      this.#isDirty = true
+    }
+  }
+
+  /** What became different since the last call. */
+  takeChange(): readonly Change<PodInterface>[] {
+    if (!this.#isDirty) return []
+    this.#isDirty = false
+    const changes: Change<PodInterface>[] = []
+    for (const key of new Set([...this.#told.keys(), ...this.#interfaces.keys()])) {
+      const before = this.#told.get(key)
+      const one = this.#interfaces.get(key)
+      const after = one && { name: key, addresses: [one.address], subject: this.#subjectOf(one) }
+      if (isDeepStrictEqual(before, after)) continue
+      if (after === undefined) this.#told.delete(key)
+      else this.#told.set(key, after)
+      changes.push({ key, before, after })
+    }
+    return changes
+  }
+
+  /** As of the last `takeChange`. */
+  subjectOf(name: string): InterfaceSubject {
+    return this.#told.get(name)?.subject ?? closed
+  }
+
+  /** Why this pod is not known by the API server's lists; undefined: it is. */
+  whyUnknown({ namespace, name, uid }: PodIdentity): string | undefined {
+    const key = `${namespace}/${name}`
+    const known = this.#pods.get(key)
+    if (known === undefined) return `the API server has told of no pod ${key} on node ${this.#node}`
+    if (uid === undefined || known.uids.has(uid)) return undefined
+    return `the API server has told of pod ${key} with uid ${[...known.uids].join(', ')}, not ${uid}`
+  }
+
+  #subjectOf(one: GuardedInterface): InterfaceSubject {
+    const { pod, name, key } = one
+    if (pod !== undefined) {
+      return this.whyUnknown(pod) === undefined ? { kind: 'pod', key: `${pod.namespace}/${pod.name}` } : closed
+    }
+    if (name === hostIfname(key, undefined)) return { kind: 'none' }
+    // The journal was lost and with it whose interface it is, but for its name.
+    const named = [...this.#pods].find(([, { ifname }]) => ifname === name)
+    return named === undefined ? closed : { kind: 'pod', key: named[0] }
+  }
+}
+
+const closed: InterfaceSubject = { kind: 'closed' }
+
+function localPodOf({ metadata }: PolicyPod): LocalPod {
+  const { namespace, name, uid, annotations } = metadata
+  const mirrored = annotations[mirrorAnnotation]
+  return {
+    uids: new Set(mirrored === undefined ? [uid] : [uid, mirrored]),
+    ifname: hostIfname({ network: '', containerId: '', ifname: 'eth0' }, { namespace, name }),
+  }
+}

@@ -1,0 +1,45 @@
+import { formatFieldErrors } from '../../base/schema.ts'
+import type { PolicyIndex } from '../../policy/policy-index.ts'
+import type { PolicyStatus } from '../status.ts'
+import { shortened } from '../kube/told-problems.ts'
+
+export interface PolicyParts {
+  readonly refusal: string | undefined
+  readonly problem: string | undefined
+  /** What the API server has not listed yet. */
+  readonly missing: readonly string[]
+  /** The kernel has had all that was told, at least once. */
+  readonly isRunning: boolean
+  readonly lastSyncMs: number | undefined
+  /** Absent: the objects are not known yet. */
+  readonly index: Pick<PolicyIndex, 'totals' | 'problems'> | undefined
+  readonly calico: readonly string[]
+  readonly malformed: readonly string[]
+}
+
+export function describePolicy(parts: PolicyParts): PolicyStatus {
+  const { refusal, problem, missing, lastSyncMs, index, calico, malformed } = parts
+  const waiting = missing.length > 0 ? `the API server has not told yet: ${missing.join(', ')}` : undefined
+  const because = refusal ?? problem ?? waiting
+  const problems = [
+    ...(calico.length === 0 ? [] : [`Calico is on this node, too: ${calico.slice(0, 3).join(', ')}`]),
+    ...malformed,
+    ...[...(index?.problems() ?? [])].map(([policy, errors]) => `${policy}: ${formatFieldErrors(errors)}`),
+  ]
+  const { pods, isolated, policies } = index?.totals() ?? { pods: 0, isolated: 0, policies: 0 }
+  return {
+    state: stateOf(parts),
+    ...(because !== undefined && { because }),
+    pods,
+    isolated,
+    policies,
+    ...(lastSyncMs !== undefined && { lastSyncMs }),
+    problems: shortened(problems),
+  }
+}
+
+function stateOf({ refusal, problem, isRunning }: PolicyParts): PolicyStatus['state'] {
+  if (refusal !== undefined) return 'refused'
+  if (problem !== undefined) return 'failing'
+  return isRunning ? 'running' : 'waiting'
+}
