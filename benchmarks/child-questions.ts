@@ -21,8 +21,10 @@ export class QuestionedChild<Q extends Questions<Q>> implements AsyncDisposable 
   readonly #waiting = new Map<number, Waiting>()
   #serial = 0
 
-  constructor(module: string) {
+  /** `flags`: of Node. */
+  constructor(module: string, flags: readonly string[] = []) {
     this.#child = fork(fileURLToPath(new URL(module, import.meta.url)), {
+      execArgv: [...process.execArgv, ...flags],
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     })
     this.#child.on('message', (message) => this.#settle(message as Answered))

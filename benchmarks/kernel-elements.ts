@@ -13,6 +13,7 @@ import { monotonicMs } from './monotonic-clock.ts'
 const SOCK_RAW = 3
 const answerBytes = 8192
 const ENOENT = 2
+const nfgenmsgBytes = 4 // linux/netfilter/nfnetlink.h
 const pollMs = 0.1
 
 export interface ElementKey {
@@ -36,21 +37,23 @@ export class KernelElements implements Disposable {
 
   /** Blocks its thread until the element is there; returns when that was, by `monotonicMs`. */
   waitFor(element: ElementKey, timeoutMs: number): number {
+    return this.waitUntil(element, (found) => found !== undefined, timeoutMs)
+  }
+
+  /** Likewise, until the element (`read`) is as it should be. */
+  waitUntil(element: ElementKey, isRight: (found: string | undefined) => boolean, timeoutMs: number): number {
     const deadlineMs = monotonicMs() + timeoutMs
     for (;;) {
-      const isThere = this.#has(element)
+      const found = this.read(element)
       const nowMs = monotonicMs()
-      if (isThere) return nowMs
-      if (nowMs > deadlineMs) throw new Error(`an element of ${element.set} is not there after ${timeoutMs} ms`)
+      if (isRight(found)) return nowMs
+      if (nowMs > deadlineMs) throw new Error(`an element of ${element.set} did not change in ${timeoutMs} ms`)
       Atomics.wait(this.#pause, 0, 0, pollMs)
     }
   }
 
-  [Symbol.dispose](): void {
-    this.#fd[Symbol.dispose]()
-  }
-
-  #has({ set, key }: ElementKey): boolean {
+  /** What the kernel says of the element, value included, as bytes; undefined when it is not there. */
+  read({ set, key }: ElementKey): string | undefined {
     const body = nfgenmsg(this.#table.family)
       .text(nft.NFTA_SET_ELEM_LIST_TABLE, this.#table.name)
       .text(nft.NFTA_SET_ELEM_LIST_SET, set)
@@ -66,10 +69,15 @@ export class KernelElements implements Disposable {
     libc.send(this.#fd.number, encodeRequests([{ type, flags: NLM_F_REQUEST, body }], 1, 0))
     const length = libc.recv(this.#fd.number, this.#buffer)
     for (const message of decodeMessages(this.#buffer.subarray(0, length))) {
-      if (message.type !== NLMSG_ERROR) return true
+      // Its header holds the ruleset's generation, which anything changes.
+      if (message.type !== NLMSG_ERROR) return message.body.subarray(nfgenmsgBytes).toString('latin1')
       const { errno, extendedAck } = decodeAck(message)
       if (errno !== ENOENT) throw new NetlinkError(errno, 0, extendedAck)
     }
-    return false
+    return undefined
+  }
+
+  [Symbol.dispose](): void {
+    this.#fd[Symbol.dispose]()
   }
 }

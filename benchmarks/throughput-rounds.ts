@@ -50,7 +50,8 @@ export function medianSpeed(speeds: readonly Speed[]): Speed {
   }
 }
 
-async function measurePath(path: PodPath, programs: TrafficPrograms, signal: AbortSignal): Promise<Speed> {
+/** One round of one path. */
+export async function measurePath(path: PodPath, programs: TrafficPrograms, signal: AbortSignal): Promise<Speed> {
   const rate = (connection: 'kept' | 'new'): Promise<number> =>
     measureRequestRate(path, programs, { durationMs: requestsMs, connection }, signal)
   return {

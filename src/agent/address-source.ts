@@ -1,7 +1,9 @@
 import type { Ipv4 } from '../base/ip.ts'
+import type { Result } from '../base/result.ts'
 import type { Vnic } from '../base/vnic.ts'
 import type { NetnsState } from '../datapath/state.ts'
 import type { AddressUse } from '../ipam/address-pool.ts'
+import type { DeniedFlow } from './denied-flow.ts'
 import type { GuardedInterface, PodGuard } from './pod-guard.ts'
 import type { SourceStatus } from './status.ts'
 
@@ -20,6 +22,8 @@ export interface AddressSource extends AsyncDisposable {
   /** Addresses were given out or came back, or the node's network changed. */
   poke(): void
   status(): SourceStatus
+  /** That network policies denied within the last minute. Absent, or undefined: nobody enforces any here. */
+  deniedFlows?(signal: AbortSignal): Promise<Result<readonly DeniedFlow[], string> | undefined>
 }
 
 /** The agent, as a source of addresses sees it. */

@@ -50,7 +50,11 @@ export function attachRefused(failure: AttachFailure, { key, netns }: Pick<AddRe
 /** The pod would have been open to all, so that it has not become one. */
 export function notIsolated(pod: PodIdentity | undefined, because: string): CniError {
   const whose = pod === undefined ? 'the container' : `pod ${pod.namespace}/${pod.name}`
-  return cniError('TRY_AGAIN_LATER', `network policies for ${whose} are not in force: ${because}`)
+  return cniError(
+    'TRY_AGAIN_LATER',
+    `network policies for ${whose} are not in force: ${because}`,
+    'The runtime retries by itself. If it lasts, `vcnctl status` on the node tells what network policy waits for.',
+  )
 }
 
 export function kernelRefused(failures: readonly DatapathFailure[]): CniError {

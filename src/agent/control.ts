@@ -5,28 +5,47 @@ import { formatFieldErrors, parseWith } from '../base/schema.ts'
 import { type AddressPool, usage } from '../ipam/address-pool.ts'
 import type { Journal } from '../ipam/journal.ts'
 import type { AddressSource } from './address-source.ts'
+import { type DeniedFlowsReport, deniedFlowsVersion } from './denied-flow.ts'
 import type { NodeNetwork } from './node-network.ts'
 import { type AgentStatus, agentStatusVersion } from './status.ts'
 
-const questionSchema = z.object({ method: z.enum(['status'], 'must be status') })
+const methods = ['status', 'policy.denied'] as const
+const questionSchema = z.object({ method: z.enum(methods, `must be ${methods.join(' or ')}`) })
+const kernelTimeoutMs = 5_000
 
 export interface ControlSources {
   readonly nodeName: string
   readonly node: NodeNetwork
   readonly journal: Journal
   readonly pool: AddressPool
-  readonly source: Pick<AddressSource, 'status'>
+  readonly source: Pick<AddressSource, 'status' | 'deniedFlows'>
   readonly warnings: readonly string[]
   /** Why the node cannot have addresses for pods yet. */
   readonly unavailable: string | undefined
 }
 
 /** vcnctl's questions over the agent's socket. */
-export function answerControl(question: unknown, sources: ControlSources): Result<AgentStatus, string> {
+export async function answerControl(
+  question: unknown,
+  sources: ControlSources,
+): Promise<Result<AgentStatus | DeniedFlowsReport, string>> {
   const parsed = parseWith(questionSchema, question)
   if (!parsed.ok) return err(formatFieldErrors(parsed.error))
-  return ok(describeStatus(sources))
+  switch (parsed.value.method) {
+    case 'status':
+      return ok(describeStatus(sources))
+    case 'policy.denied':
+      return ok(await describeDeniedFlows(sources))
+  }
 }
+
+async function describeDeniedFlows({ source }: ControlSources): Promise<DeniedFlowsReport> {
+  const flows = (await source.deniedFlows?.(AbortSignal.timeout(kernelTimeoutMs))) ?? err(withoutPolicy)
+  if (flows.ok) return { version: deniedFlowsVersion, flows: flows.value }
+  return { version: deniedFlowsVersion, problem: flows.error, flows: [] }
+}
+
+const withoutPolicy = 'this agent enforces no network policy (agent.yaml says so by kubernetes.policy)'
 
 function describeStatus({ nodeName, node, journal, pool, source, warnings, unavailable }: ControlSources): AgentStatus {
   const { vnics, strayed } = usage(pool)

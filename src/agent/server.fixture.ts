@@ -19,7 +19,7 @@ export const answer = [7, 'VERSION {"a":1}'] as const
 export const echo: AgentService = {
   invoke: ({ env, stdin }) =>
     Promise.resolve({ exitCode: 7, stdout: `${env.get('CNI_COMMAND') ?? ''} ${stdin.toString()}` }),
-  control: (question) => (question === 'bad' ? err('no such question') : ok({ question })),
+  control: (question) => Promise.resolve(question === 'bad' ? err('no such question') : ok({ question })),
 }
 
 export class ServerBench implements AsyncDisposable {

@@ -22,7 +22,7 @@ const idleTimeoutMs = 10_000
 export interface AgentService {
   invoke(invocation: Invocation): Promise<CniAnswer>
   /** A JSON question of vcnctl, and its JSON answer. */
-  control(question: unknown): Result<unknown, string>
+  control(question: unknown): Promise<Result<unknown, string>>
 }
 
 /** The agent's Unix socket: one request and one answer a connection, root only. */
@@ -117,7 +117,7 @@ export class AgentServer implements AsyncDisposable {
       }
       case 'control': {
         const question = decodeControl(payload)
-        const answer = question.ok ? this.#service.control(question.value) : err(formatFrameError(question.error))
+        const answer = question.ok ? await this.#service.control(question.value) : err(formatFrameError(question.error))
         return answer.ok ? encodeAnswer(0, JSON.stringify(answer.value)) : refuse(answer.error)
       }
     }

@@ -4,6 +4,7 @@ import {
   cidrContains,
   cidrSize,
   cidrsOverlap,
+  disjointBlocks,
   formatCidr,
   hostCidr,
   type Ipv4Cidr,
@@ -138,4 +139,44 @@ test('every block reads back from its text', () => {
 test('the block of one address is as long as its family', () => {
   expect(formatCidr(hostCidr(ipv4('10.0.4.7')))).toBe('10.0.4.7/32')
   expect(formatCidr(hostCidr(ipFromBytes(new Uint8Array(16))))).toBe('::/128')
+})
+
+/** Few enough to be in one another, and at both ends of the numbers. */
+const nestedBlock = fc
+  .tuple(fc.constantFrom(0, 0x0a00_0000, 0xffff_ff00), fc.nat(0xff), fc.constantFrom(0, 1, 8, 24, 28, 30, 31, 32))
+  .map(([base, offset, prefixLength]): Ipv4Cidr => {
+    const size = 2 ** (32 - prefixLength)
+    return { address: ipv4FromNumber(Math.floor((base + offset) / size) * size), prefixLength }
+  })
+
+describe('disjoint blocks', () => {
+  /** Each is kept unless an earlier one is the same, or any other one has it within itself. */
+  function naively(blocks: readonly Ipv4Cidr[]): readonly string[] {
+    const isCovered = ({ address, prefixLength }: Ipv4Cidr): boolean =>
+      blocks.some((other) => other.prefixLength < prefixLength && cidrContains(other, address))
+    return [...new Set(blocks.filter((block) => !isCovered(block)).map(formatCidr))].sort()
+  }
+
+  test('are those that none of the others contains, each once', () => {
+    fc.assert(
+      fc.property(fc.array(nestedBlock, { maxLength: 30 }), (blocks) => {
+        expect(disjointBlocks(blocks).map(formatCidr).sort()).toEqual(naively(blocks))
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  test.each([
+    [
+      ['10.0.0.0/9', '10.128.0.0/9'],
+      ['10.0.0.0/9', '10.128.0.0/9'],
+    ],
+    [
+      ['128.0.0.0/1', '255.255.255.255/32', '0.0.0.0/1'],
+      ['0.0.0.0/1', '128.0.0.0/1'],
+    ],
+    [['10.0.0.0/32', '10.0.0.0/8', '0.0.0.0/0'], ['0.0.0.0/0']],
+  ])('of %j are %j, by address', (given, kept) => {
+    expect(disjointBlocks(given.map((text) => unwrap(parseIpv4Cidr(text)))).map(formatCidr)).toEqual(kept)
+  })
 })

@@ -56,6 +56,21 @@ export function cidrsOverlap(a: Ipv4Cidr, b: Ipv4Cidr): boolean {
   return a.prefixLength <= b.prefixLength ? cidrContains(a, b.address) : cidrContains(b, a.address)
 }
 
+/** The same addresses, each in one block only, in order: blocks either lie in one another or do not touch. */
+export function disjointBlocks(blocks: readonly Ipv4Cidr[]): readonly Ipv4Cidr[] {
+  const byStart = blocks
+    .map((block) => ({ block, first: ipv4ToNumber(block.address) }))
+    .sort((a, b) => a.first - b.first || a.block.prefixLength - b.block.prefixLength)
+  const kept: Ipv4Cidr[] = []
+  let end = 0
+  for (const { block, first } of byStart) {
+    if (first < end) continue
+    kept.push(block)
+    end = first + cidrSize(block)
+  }
+  return kept
+}
+
 /** The two halves of a block; a host block has none. */
 export function splitCidr(cidr: Ipv4Cidr): readonly [Ipv4Cidr, Ipv4Cidr] {
   if (cidr.prefixLength >= 32) throw new RangeError(`${formatCidr(cidr)} cannot be split`)

@@ -1,16 +1,29 @@
+import type { DeniedFlowsReport } from '../agent/denied-flow.ts'
 import type { AgentStatus } from '../agent/status.ts'
 import { decodeControl, encodeControlRequest, formatFrameError } from '../cni/frame.ts'
 import { requestOverSocket } from '../cni/frame-client.ts'
 import { CliError } from './cli-error.ts'
 
+/** Where an agent listens whose command line names no other. */
+export const defaultSocketPath = '/run/vcn-cni/agent.sock'
+
 /** Asks a running agent for its status. */
 export async function fetchAgentStatus(socketPath: string, signal: AbortSignal): Promise<AgentStatus> {
-  const answered = await requestOverSocket(socketPath, encodeControlRequest({ method: 'status' }), signal)
+  // The agent is the same program; its answers' shapes are told by `version`.
+  return (await askAgent(socketPath, 'status', signal)) as AgentStatus
+}
+
+/** Asks a running agent for the flows that its policies denied within the last minute. */
+export async function fetchDeniedFlows(socketPath: string, signal: AbortSignal): Promise<DeniedFlowsReport> {
+  return (await askAgent(socketPath, 'policy.denied', signal)) as DeniedFlowsReport
+}
+
+async function askAgent(socketPath: string, method: string, signal: AbortSignal): Promise<unknown> {
+  const answered = await requestOverSocket(socketPath, encodeControlRequest({ method }), signal)
   if (!answered.ok) throw new CliError(formatFrameError(answered.error))
   const { exitCode, payload } = answered.value
   if (exitCode !== 0) throw new CliError(`the agent refused: ${payload.toString('utf8')}`)
-  const status = decodeControl(payload)
-  if (!status.ok) throw new CliError(formatFrameError(status.error))
-  // The agent is the same program; its answer's shape is told by `version`.
-  return status.value as AgentStatus
+  const answer = decodeControl(payload)
+  if (!answer.ok) throw new CliError(formatFrameError(answer.error))
+  return answer.value
 }

@@ -9,7 +9,9 @@ import { replyTableName } from '../agent/reply-table.ts'
 import { systemClock } from '../base/clock.ts'
 import { flushDatapath } from '../datapath/flush.ts'
 import { removeTable } from '../nftables/remove-table.ts'
+import { policyTableName } from '../policy/rule-names.ts'
 import { serviceTableName } from '../proxy/rule-names.ts'
+import { defaultSocketPath } from './agent-client.ts'
 import { CliError } from './cli-error.ts'
 import { pinoLogger } from './pino-logger.ts'
 import { builtExecutable } from './project-root.ts'
@@ -31,7 +33,7 @@ export function agentCommand(): Command {
     .description('run the node agent (in the node’s network namespace)')
     .option('--node-name <name>', 'name of this node, as its Node object has it', hostname())
     .option('--state-dir <dir>', 'journal, deferred DELs, last view of the NativePodNetwork', '/var/lib/vcn-cni')
-    .option('--socket <path>', 'socket the executable and vcnctl connect to', '/run/vcn-cni/agent.sock')
+    .option('--socket <path>', 'socket the executable and vcnctl connect to', defaultSocketPath)
     .option('--cni-bin-dir <dir>', 'where the container runtime looks for plugins', '/opt/cni/bin')
     .option('--cni-conf-dir <dir>', 'where the container runtime looks for configurations', '/etc/cni/net.d')
     .option('--config <file>', 'configuration (docs/configuration.md)', '/etc/vcn-cni/agent.yaml')
@@ -46,7 +48,7 @@ export function uninstallCommand(): Command {
     .option('--cni-conf-dir <dir>', 'where the container runtime looks for configurations', '/etc/cni/net.d')
     .option(
       '--flush',
-      'also take away rules, routes and our tables of nftables, the service proxy’s too: pods that still run lose their network',
+      'also take away rules, routes and our tables of nftables, the service proxy’s and network policy’s too: pods that still run lose their network',
       false,
     )
     .action(uninstall)
@@ -63,7 +65,7 @@ async function uninstall({ cniBinDir, cniConfDir, flush }: UninstallFlags): Prom
     throw new CliError(flushed.error.map(({ operation, error }) => `${operation}: ${error.message}`).join('; '))
   }
   logger.info('uninstall.flushed', { operations: flushed.value })
-  for (const name of [replyTableName, serviceTableName]) {
+  for (const name of [replyTableName, serviceTableName, policyTableName]) {
     const removed = await removeTable({ family: 'ip', name }, AbortSignal.timeout(tableTimeoutMs))
     // Without the library no agent has made it.
     if (!removed.ok) logger.warn('uninstall.table', { table: name, problem: removed.error })

@@ -1,6 +1,12 @@
 import { Command } from 'commander'
-import type { AgentStatus, KubernetesSourceStatus, ServiceProxyStatus, SourceStatus } from '../agent/status.ts'
-import { fetchAgentStatus } from './agent-client.ts'
+import type {
+  AgentStatus,
+  KubernetesSourceStatus,
+  PolicyStatus,
+  ServiceProxyStatus,
+  SourceStatus,
+} from '../agent/status.ts'
+import { defaultSocketPath, fetchAgentStatus } from './agent-client.ts'
 import { formatTable } from './table.ts'
 
 const timeoutMs = 5000
@@ -8,7 +14,7 @@ const timeoutMs = 5000
 export function statusCommand(): Command {
   return new Command('status')
     .description('show this node’s VNICs, addresses and pods as the agent knows them')
-    .option('--socket <path>', 'socket of the agent', '/run/vcn-cni/agent.sock')
+    .option('--socket <path>', 'socket of the agent', defaultSocketPath)
     .option('--json', 'for programs', false)
     .action(async ({ socket, json }: { socket: string; json: boolean }) => {
       const status = await fetchAgentStatus(socket, AbortSignal.timeout(timeoutMs))
@@ -57,18 +63,31 @@ function describeSource(source: SourceStatus): string {
       return `release: ${address} of ${vnicId}: ${state}${waiting === undefined ? '' : `, ${waiting}`}`
     }),
     ...describeServices(source.services),
+    ...describePolicy(source.policy),
     '',
   ].join('\n')
 }
 
 function describeServices(services: ServiceProxyStatus | undefined): readonly string[] {
   if (services === undefined) return ['services: off']
-  const { state, because, services: count, endpoints, lastSyncMs, problems } = services
+  return describePart('services', services, `${services.services} to ${services.endpoints} endpoints`)
+}
+
+function describePolicy(policy: PolicyStatus | undefined): readonly string[] {
+  if (policy === undefined) return ['policy: off']
+  const { pods, isolated, policies } = policy
+  return describePart('policy', policy, `${isolated} of ${pods} pods isolated, ${policies} policies in the cluster`)
+}
+
+type PartStatus = Pick<ServiceProxyStatus, 'because' | 'lastSyncMs' | 'problems'> & { readonly state: string }
+
+function describePart(name: string, part: PartStatus, figures: string): readonly string[] {
+  const { state, because, lastSyncMs, problems } = part
   const synced = lastSyncMs === undefined ? 'never' : new Date(lastSyncMs).toISOString()
   return [
-    `services: ${state}${because === undefined ? '' : `: ${because}`}`,
-    `services: ${count} to ${endpoints} endpoints, kernel last complete ${synced}`,
-    ...problems.map((problem) => `services: problem: ${problem}`),
+    `${name}: ${state}${because === undefined ? '' : `: ${because}`}`,
+    `${name}: ${figures}, kernel last complete ${synced}`,
+    ...problems.map((problem) => `${name}: problem: ${problem}`),
   ]
 }
 

@@ -23,6 +23,7 @@ import { type NodeTotals, totalsOf } from './node-totals.ts'
 import { NodeReconciler, nodesByNpn, npnsByInstance } from './node-reconciler.ts'
 import { NpnLifecycle } from './npn-lifecycle.ts'
 import { type Orphan, OrphanSweeper } from './orphan-sweeper.ts'
+import { PolicyProblems } from './policy-problems.ts'
 import { StatusWriter } from './status-writer.ts'
 import { StepApplier } from './step-applier.ts'
 import { SubnetGates } from './subnet-gates.ts'
@@ -57,6 +58,7 @@ export class Controller {
   readonly #nodes: Reflector<KubeNode>
   readonly #pods: Reflector<Pod>
   readonly #recorder: EventRecorder
+  readonly #policyProblems: PolicyProblems
   readonly #reconciler: NodeReconciler
   readonly #sweeper: OrphanSweeper
   #orphans: readonly Orphan[] = []
@@ -70,6 +72,8 @@ export class Controller {
     this.#pods = this.#reflector(pods, { [podsByNode]: nodeNameOf }, this.#podHandlers())
     const component = 'vcn-cni-controller'
     this.#recorder = new EventRecorder({ client, component, instance: identity, scheduler, random, logger })
+    const record = this.#recorder.record.bind(this.#recorder)
+    this.#policyProblems = new PolicyProblems({ client, record, scheduler, random, logger })
     this.#reconciler = this.#makeReconciler()
     const { cluster, orphans } = options.config
     const caches = { npns: this.#npns.cache, nodes: this.#nodes.cache }
@@ -82,7 +86,8 @@ export class Controller {
     const { config, logger } = this.#options
     const reflectors = [this.#npns, this.#nodes, this.#pods]
     const running = reflectors.map((reflector) => reflector.run(signal))
-    const recording = this.#recorder.run(signal)
+    // Nobody waits for it: addresses do not depend on policies.
+    const besides = [this.#recorder.run(signal), this.#policyProblems.run(signal)]
     try {
       // Before all is known, a node without pods and a node whose pods are not listed yet look the same.
       await Promise.all(reflectors.map((reflector) => reflector.whenSynced(signal)))
@@ -96,7 +101,7 @@ export class Controller {
     } finally {
       // Its timers would keep the process alive.
       this.#queue.shutDown()
-      await Promise.allSettled([...running, recording])
+      await Promise.allSettled([...running, ...besides])
     }
   }
 

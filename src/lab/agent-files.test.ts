@@ -20,14 +20,19 @@ function configOf(scenario: string): unknown {
 it.each([
   ['an agent of a plain lab reads its VNICs from a file', '', { vnicsFile: '/run/vcn-lab/x/nodes/n1/vnics.yaml' }],
   [
-    'an agent of a cluster serves services',
+    'an agent of a cluster serves services and enforces policies',
     'cluster: { podSubnets: [nodes] }',
-    { kubernetes: { kubeconfig: '/run/vcn-lab/x/node-kubeconfig', services: { enabled: true } } },
+    { kubernetes: { kubeconfig: '/run/vcn-lab/x/node-kubeconfig', policy: 'vcn', services: { enabled: true } } },
   ],
   [
     'an agent of a cluster leaves them alone when the scenario says so',
     'cluster: { podSubnets: [nodes], services: false }',
-    { kubernetes: { kubeconfig: '/run/vcn-lab/x/node-kubeconfig' } },
+    { kubernetes: { kubeconfig: '/run/vcn-lab/x/node-kubeconfig', policy: 'vcn' } },
+  ],
+  [
+    'an agent of a cluster leaves policies to Calico when the scenario says so',
+    'cluster: { podSubnets: [nodes], services: false, policy: calico }',
+    { kubernetes: { kubeconfig: '/run/vcn-lab/x/node-kubeconfig', policy: 'calico' } },
   ],
 ])('%s', (_, section, expected) => {
   expect(configOf(`${nodes}${section}`)).toEqual({

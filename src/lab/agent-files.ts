@@ -1,7 +1,8 @@
 import { stringify } from 'yaml'
 import { formatCidr } from '../base/cidr.ts'
 import { clusterPaths } from './cluster-paths.ts'
-import type { LabCluster, LabNode, LabState } from './lab-state.ts'
+import type { ClusterSettings } from './cluster-settings.ts'
+import type { LabNode, LabState } from './lab-state.ts'
 import { nodePaths } from './names.ts'
 
 /** The agent's configuration file; its keys are the agent's (docs/configuration.md). */
@@ -9,13 +10,13 @@ export function renderAgentConfig(lab: LabState, node: LabNode): string {
   const source =
     lab.cluster === undefined
       ? { vnicsFile: nodePaths(lab.name, node.name).vnicsFile }
-      : { kubernetes: { kubeconfig: clusterPaths(lab.name).nodeKubeconfig, ...services(lab.cluster) } }
+      : { kubernetes: kubernetesSection(clusterPaths(lab.name).nodeKubeconfig, lab.cluster.settings) }
   return stringify({ ...source, ...lab.agent })
 }
 
-// Off is left out, as in most clusters: there the agent must do without the section.
-function services({ settings }: LabCluster): { readonly services?: { readonly enabled: true } } {
-  return settings.services ? { services: { enabled: true } } : {}
+function kubernetesSection(kubeconfig: string, { services, policy }: ClusterSettings): object {
+  // Off is left out, as in most clusters: there the agent must do without the section.
+  return { kubeconfig, policy, ...(services && { services: { enabled: true } }) }
 }
 
 /** The VNICs of a node as the agent's standalone address source wants them. */

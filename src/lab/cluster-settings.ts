@@ -10,11 +10,15 @@ export interface ClusterSettings {
   readonly maxPodCount: number
   /** Whether the agents translate Services' addresses, in kube-proxy's place. */
   readonly services: boolean
+  /** Who enforces network policies on the nodes, as in the agents' configuration. */
+  readonly policy: PolicyEngineName
   readonly elastic: ElasticWishes
   readonly controller: ControllerSettings
   readonly cloud: CloudTimes
   readonly sets: readonly PodSet[]
 }
+
+export type PolicyEngineName = (typeof policyEngines)[number]
 
 export interface ElasticWishes {
   readonly minimumAddresses: number
@@ -47,6 +51,7 @@ export interface PodSet {
   readonly port?: number | undefined
 }
 
+const policyEngines = ['vcn', 'calico', 'off'] as const
 const seconds = z.number().min(0).max(3600)
 const count = z.int().min(0).max(1000)
 const setName = z
@@ -85,6 +90,7 @@ export const clusterSettingsSchema: z.ZodType<ClusterSettings> = z.strictObject(
   podSubnets: z.array(z.string()).min(1).max(5),
   maxPodCount: z.int().min(1).max(1000).default(110),
   services: z.boolean().default(true),
+  policy: z.enum(policyEngines, `must be ${policyEngines.join(', ')}`).default('vcn'),
   elastic: elastic.prefault({}),
   controller: controller.prefault({}),
   cloud: cloud.prefault({}),

@@ -89,9 +89,12 @@ const parts: fc.Arbitrary<Parts> = fc.record({
   blocks,
   ranges: setOf({ key: ['ipv4_addr', 'inet_service'], interval: true }, portRanges),
   // Comes and goes, and is now of this type, now of that.
-  spare: fc.option(fc.oneof(setOf({ key: ['ipv4_addr'] }, members), setOf({ key: ['ipv4_addr'], size: 64 }, members)), {
-    nil: undefined,
-  }),
+  spare: fc.option(
+    fc.oneof(setOf({ key: ['ipv4_addr'] }, members), setOf({ key: ['ipv4_addr'], counted: true }, members)),
+    {
+      nil: undefined,
+    },
+  ),
 })
 
 function assemble({ chains, counts, filter, spare, ...sets }: Parts): Table {

@@ -6,6 +6,7 @@ import { elementsOf, noElements, setElementsOf } from './elements.ts'
 import type { Chain, NftSet, Rule, Table } from './model.ts'
 import {
   concat,
+  constant,
   differs,
   dispatch,
   dnatTo,
@@ -160,6 +161,14 @@ const policySets: Readonly<Record<string, NftSet>> = {
       [packRange(['ipv4_addr'], [ip('240.0.0.0')], [ip('255.255.255.255')]), 'drop'],
     ]),
   },
+  drops: { key: ['ifname'], counted: true, elements: setElementsOf([packIfname('ocib')]) },
+  denied: {
+    key: ['ipv4_addr', 'inet_proto', 'inet_service'],
+    learned: { timeoutSeconds: 60 },
+    size: 4096,
+    counted: true,
+    elements: noElements,
+  },
   marks: { key: ['mark'], elements: setElementsOf([packerOf(['mark'])(0x4000)]) },
 }
 
@@ -182,6 +191,9 @@ const policyChains: Readonly<Record<string, Chain>> = {
       [isIn('meta mark', 'marks'), { kind: 'mark', target: 'ct mark', value: 0x10, keep: 0xffff_ff0f }],
       [{ kind: 'match', left: 'ct mark', operator: '==', mask: 0xf0, right: 0x10 }, verdict('continue')],
       [equals('icmpv6 type', ['nd-neighbor-solicit', 'nd-neighbor-advert']), verdict('accept')],
+      [isIn('oifname', 'drops')],
+      [isProtocol('tcp'), { kind: 'learn', set: 'denied', key: concat('ip daddr', 'meta l4proto', 'th dport') }],
+      [isProtocol('icmp'), { kind: 'learn', set: 'denied', key: concat('ip daddr', 'meta l4proto', constant(0)) }],
       [rarely, { kind: 'log', prefix: 'policy denied: ', group: 4 }],
       [{ kind: 'reject', with: 'icmpx admin-prohibited' }],
     ],

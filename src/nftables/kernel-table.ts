@@ -1,7 +1,7 @@
 import { err, ok, type Result } from '../base/result.ts'
 import type { Fd } from '../linux/fd.ts'
 import { type Batch, BatchWriter, restampBatch, type TableAddress } from '../linux/netlink/nftables/batch.ts'
-import type { RuleObject } from '../linux/netlink/nftables/objects.ts'
+import type { RawCount, RuleObject } from '../linux/netlink/nftables/objects.ts'
 import type { BatchRefusal } from '../linux/netlink/nftables/refusal.ts'
 import { NftablesSocket } from '../linux/netlink/nftables/socket.ts'
 import { withNetns } from '../linux/netns.ts'
@@ -91,6 +91,10 @@ export class KernelTable implements Disposable {
       if (refusal.kind !== 'stale' && refusal.code !== 'ENOENT') break
     }
     return refusal === undefined ? ok(0) : err(errorOfBatch(table, refusal))
+  }
+
+  async counts(set: string): Promise<readonly RawCount[]> {
+    return this.#socket.setCounts(this.#address, set)
   }
 
   /** Nothing to remove is fine. */

@@ -44,5 +44,7 @@ export interface NftSet {
    * kernel's, `elements` stays empty. A rebuild of the table loses them.
    */
   readonly learned?: { readonly timeoutSeconds: number }
+  /** Each element counts the packets whose lookup or update met it. Whoever loads the table anew starts at 0. */
+  readonly counted?: boolean
   readonly elements: Elements
 }

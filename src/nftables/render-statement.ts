@@ -84,6 +84,8 @@ export function renderExpression(expression: Expression): string {
       return `numgen random mod ${checkedNumber(expression.modulo, u32)}`
     case 'lookup':
       return `${renderExpression(expression.key)} map @${checkedName(expression.map)}`
+    case 'constant':
+      return checkedNumber(expression.value, u32)
   }
 }
 

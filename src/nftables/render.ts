@@ -74,7 +74,7 @@ function renderValue(data: readonly Datatype[] | 'verdict', value: string): stri
 
 /** All that makes a set what it is, without its elements: two sets with the same text can become each other by edits. */
 export function renderSetDeclaration(set: NftSet): string {
-  const { key, data, interval = false, learned } = set
+  const { key, data, interval = false, learned, counted = false } = set
   const size = set.size ?? (learned === undefined ? undefined : defaultLearnedSize)
   const flags = [
     ...(interval ? ['interval'] : []),
@@ -86,6 +86,7 @@ export function renderSetDeclaration(set: NftSet): string {
     ...(flags.length === 0 ? [] : [`flags ${flags.join(',')}`]),
     ...(learned === undefined ? [] : [`timeout ${checkedNumber(learned.timeoutSeconds, 0xffff_ffff)}s`]),
     ...(size === undefined ? [] : [`size ${checkedNumber(size, 0xffff_ffff)}`]),
+    ...(counted ? ['counter'] : []),
   ]
   return `{ ${parts.join('; ')}; }`
 }

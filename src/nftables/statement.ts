@@ -55,6 +55,8 @@ export type Expression =
   /** A number from 0 to modulo - 1, another one for every packet. */
   | { readonly kind: 'random'; readonly modulo: number }
   | { readonly kind: 'lookup'; readonly key: Expression; readonly map: string }
+  /** Part of a key that is the same for every packet. */
+  | { readonly kind: 'constant'; readonly value: number }
 
 export type Literal = string | number
 /**
@@ -126,6 +128,10 @@ export function isProtocol(protocol: Protocol): Statement {
 
 export function concat(...of: readonly Expression[]): Expression {
   return { kind: 'concat', of }
+}
+
+export function constant(value: number): Expression {
+  return { kind: 'constant', value }
 }
 
 export function random(modulo: number): Expression {

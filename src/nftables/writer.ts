@@ -3,8 +3,10 @@ import { err, ok, type Result } from '../base/result.ts'
 import type { Fd } from '../linux/fd.ts'
 import { SystemError } from '../linux/libc.ts'
 import { NetlinkError } from '../linux/netlink/failure.ts'
+import { abortable } from './abortable.ts'
 import type { Change, ElementChange } from './change.ts'
 import { diffTables } from './diff.ts'
+import { countsOf, type ElementCount } from './element-counts.ts'
 import { KernelTable, type LearnedMatch } from './kernel-table.ts'
 import type { Libnftables } from './libnftables.ts'
 import type { Table } from './model.ts'
@@ -104,6 +106,19 @@ export class NftablesWriter implements AsyncDisposable {
       return applied === undefined ? ok(0) : this.#kernel.forget(applied.table, set, matches).catch(asResult)
     })
     return abortable(forgotten, signal)
+  }
+
+  /**
+   * What the elements of a `counted` set counted, also of a learned one; none before the table was applied. Counters start
+   * at 0 when the table is loaded anew: after a restart, or when somebody else was at it. Lists this one set.
+   */
+  async counts(set: string, signal: AbortSignal): Promise<Result<readonly ElementCount[], NftError>> {
+    signal.throwIfAborted()
+    const counted = this.#turns.run(async () => {
+      const key = this.#applied?.table.sets.get(set)?.key
+      return key === undefined ? ok([]) : this.#kernel.counts(set).then((all) => ok(countsOf(key, all)), asResult)
+    })
+    return abortable(counted, signal)
   }
 
   /** Deletes the table. A later apply makes it again. */
@@ -292,17 +307,4 @@ function countElements(changes: readonly ElementChange[]): Pick<Step, 'elementsA
   const count = (kind: ElementChange['kind']): number =>
     changes.reduce((sum, change) => (change.kind === kind ? sum + change.count : sum), 0)
   return { elementsAdded: count('elements.add'), elementsDeleted: count('elements.delete') }
-}
-
-/** The work goes on; only the waiting ends. */
-async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted()
-  const aborted = Promise.withResolvers<never>()
-  const onAbort = (): void => aborted.reject(signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([work, aborted.promise])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
 }

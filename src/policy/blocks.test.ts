@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { type Ipv4Cidr, parseIpv4Cidr } from '../base/cidr.ts'
 import { unwrap } from '../base/result.ts'
-import { blocksText, blockWithout, disjointBlocks } from './blocks.ts'
+import { blocksText, blockWithout } from './blocks.ts'
 
 const blocks = (texts: readonly string[]): readonly Ipv4Cidr[] => texts.map((text) => unwrap(parseIpv4Cidr(text)))
 
@@ -23,9 +23,4 @@ describe('a block without', () => {
     const [everything] = blocks(['0.0.0.0/0'])
     expect(everything && blockWithout(everything, blocks(['203.0.113.7/32']))).toHaveLength(32)
   })
-})
-
-test('blocks in others, and repeated ones, are told once', () => {
-  const mixed = ['10.0.4.0/24', '192.168.0.0/16', '10.0.0.0/16', '10.0.4.7/32', '10.0.0.0/16', '10.1.0.0/16']
-  expect(blocksText(disjointBlocks(blocks(mixed)))).toBe('10.0.0.0/16, 10.1.0.0/16, 192.168.0.0/16')
 })

@@ -1,9 +1,9 @@
 import type { PolicyPort } from '../kube/policy-port.ts'
 import type { NamedPort } from '../kube/policy-pod.ts'
-import { type ServiceProtocol, serviceProtocols } from '../kube/service-port.ts'
 import { resolveNamedPort } from './named-ports.ts'
 import { type Peer, peerText } from './peers.ts'
 import type { PolicyDirection, PolicyRule, PolicyRules, PortRange } from './policy-table.ts'
+import { mergedRanges } from './port-ranges.ts'
 import { everyPod, type PolicyUnit, type RuleDraft } from './policy-unit.ts'
 
 export interface CompiledRules {
@@ -83,20 +83,6 @@ function egressRule(draft: RuleDraft, _own: readonly NamedPort[], keyOf: (peer: 
 
 function fixedPart({ index, name, action }: RuleDraft): Pick<PolicyRule, 'index' | 'name' | 'action'> {
   return { index, ...(name !== undefined && { name }), action }
-}
-
-/** Disjoint, by protocol and number: the kernel's interval sets hold nothing twice. */
-function mergedRanges(ranges: readonly PortRange[]): readonly PortRange[] {
-  return serviceProtocols.flatMap((protocol) => {
-    const merged: { readonly protocol: ServiceProtocol; first: number; last: number }[] = []
-    const own = ranges.filter((range) => range.protocol === protocol).sort((a, b) => a.first - b.first)
-    for (const { first, last } of own) {
-      const previous = merged.at(-1)
-      if (previous === undefined || first > previous.last + 1) merged.push({ protocol, first, last })
-      else previous.last = Math.max(previous.last, last)
-    }
-    return merged
-  })
 }
 
 function isNamed(port: PolicyPort): port is NamedPolicyPort {

@@ -1,9 +1,8 @@
 import { cidrContains } from '../base/cidr.ts'
 import type { Ipv4 } from '../base/ip.ts'
-import type { ServiceProtocol } from '../kube/service-port.ts'
+import { l4Of, type ServiceProtocol } from '../kube/service-port.ts'
 import { packerOf } from '../nftables/datatype.ts'
 import { getElement } from '../nftables/elements.ts'
-import { l4Of } from './l4.ts'
 import {
   type DirectionPolicy,
   peerKey,

@@ -1,11 +1,12 @@
-import type { ServiceProtocol } from '../kube/service-port.ts'
+import { l4Of, type ServiceProtocol } from '../kube/service-port.ts'
 import { type Packed, packRange } from '../nftables/datatype.ts'
 import { setElementsOf } from '../nftables/elements.ts'
 import type { NftSet, Rule } from '../nftables/model.ts'
-import { concat, equals, type Expression, isIn, isProtocol, type Statement, verdict } from '../nftables/statement.ts'
-import { l4Of } from './l4.ts'
+import { concat, equals, isIn, isProtocol, type Statement, verdict } from '../nftables/statement.ts'
+import { type FoldedRule, foldRules } from './fold-rules.ts'
+import { views } from './flow-views.ts'
 import type { DirectionPolicy, PolicyDirection, PolicyRule, PolicyRules, PortRange } from './policy-table.ts'
-import { chainName, type ChainKind, deniedChain, peerSetName, portListName } from './rule-names.ts'
+import { chainName, type ChainKind, deniedChains, type FlowWay, peerSetName, portListName } from './rule-names.ts'
 
 /** A chain as its rules and the port lists that they need. */
 export interface ChainParts {
@@ -20,73 +21,101 @@ export interface SharedChain {
   readonly build: () => ChainParts
 }
 
-const portKey = ['inet_proto', 'inet_service'] as const
-const verdicts = {
-  // Ends this hook's chain; the other direction has a base chain of its own.
-  accept: verdict('accept'),
-  deny: verdict(`goto ${deniedChain}`),
-} as const
-const peerAddress: Readonly<Record<PolicyDirection, Expression>> = { ingress: 'ip saddr', egress: 'ip daddr' }
+/** Which packets a chain is for: UDP alone has replies that are judged. */
+interface Sense {
+  readonly direction: PolicyDirection
+  readonly way: FlowWay
+}
 
-/** Every chain of a direction, the pod's own last. None when nothing is said about it. */
-export function chainsOf(direction: PolicyDirection, policy: DirectionPolicy): readonly SharedChain[] {
-  const shared = (kind: ChainKind, made: readonly PolicyRules[]): SharedChain => ({
-    name: chainName(kind, direction, made.map(({ key }) => key).join('; ')),
-    made,
-    build: () => rulesOf(direction, made),
-  })
-  const admin = policy.admin.length > 0 ? [shared('admin', policy.admin)] : []
-  const network = policy.network.map((rules) => shared('policy', [rules]))
-  const isIsolated = network.length > 0
-  const baseline = !isIsolated && policy.baseline.length > 0 ? [shared('baseline', policy.baseline)] : []
-  const others = [...admin, ...network, ...baseline]
-  const rules = [...others.map(({ name }): Rule => [verdict(`jump ${name}`)]), ...(isIsolated ? [[verdicts.deny]] : [])]
+const portKey = ['inet_proto', 'inet_service'] as const
+
+/**
+ * Every chain of a direction, the pod's own last: it is gone to, and who comes to its end is accepted. None when nothing is
+ * said about it.
+ */
+export function chainsOf(direction: PolicyDirection, way: FlowWay, policy: DirectionPolicy): readonly SharedChain[] {
+  const sense: Sense = { direction, way }
+  const shared = (kind: ChainKind, made: readonly PolicyRules[]): readonly SharedChain[] =>
+    made.some(({ rules }) => rules.some((rule) => isFor(way, rule)))
+      ? [{ name: nameOf(kind, sense, made.map(({ key }) => key).join('; ')), made, build: () => rulesOf(sense, made) }]
+      : []
+  const isIsolated = policy.network.length > 0
+  const others = [
+    ...shared('admin', policy.admin),
+    ...policy.network.flatMap((rules) => shared('policy', [rules])),
+    ...(isIsolated ? [] : shared('baseline', policy.baseline)),
+  ]
+  const rules = [...others.map(({ name }): Rule => [verdict(`jump ${name}`)]), ...(isIsolated ? [[denied(sense)]] : [])]
   if (rules.length === 0) return []
   const own = {
-    name: chainName('pod', direction, policy.key),
-    made: others.flatMap(({ made }) => made),
+    name: nameOf('pod', sense, policy.key),
+    made: [...policy.admin, ...policy.network, ...policy.baseline],
     build: () => ({ rules, portLists: new Map<string, NftSet>() }),
   }
   return [...others, own]
 }
 
-function rulesOf(direction: PolicyDirection, lists: readonly PolicyRules[]): ChainParts {
+function nameOf(kind: ChainKind, { direction, way }: Sense, key: string): string {
+  return chainName(kind, direction, way, key)
+}
+
+function denied({ direction, way }: Sense): Statement {
+  return verdict(`goto ${deniedChains[direction][way]}`)
+}
+
+function rulesOf(sense: Sense, lists: readonly PolicyRules[]): ChainParts {
+  // Accepting ends this hook's chain; the other direction has a base chain of its own.
+  const ends = { accept: verdict('accept'), deny: denied(sense), pass: verdict('return') } as const
   const portLists = new Map<string, NftSet>()
   const rules = lists.flatMap((list) =>
-    list.rules.flatMap((rule) => {
-      const end = rule.action === 'pass' ? verdict('return') : verdicts[rule.action]
-      return matchesOf(direction, rule, portLists).map((match) => [...match, end])
-    }),
+    foldRules(list.rules).flatMap((rule) =>
+      matchesOf(sense, rule, portLists).map((match) => [...match, ends[rule.action]]),
+    ),
   )
   return { rules, portLists }
 }
 
+/** Whether packets of that way may match. */
+function isFor(way: FlowWay, { ports, portSets }: PolicyRule): boolean {
+  return way === 'there' || ports === 'any' || ports.some(isOfUdp) || portSets.length > 0
+}
+
 /** What a packet must be, one way or another. */
 function matchesOf(
-  direction: PolicyDirection,
-  { peers, ports, portSets }: PolicyRule,
+  { direction, way }: Sense,
+  { peers, ports, portSets }: FoldedRule,
   portLists: Map<string, NftSet>,
 ): readonly (readonly Statement[])[] {
-  const ofPorts = ports === 'any' ? [] : portMatch(ports, portLists)
-  const ofPeers = peers === 'any' ? [[]] : peers.map((key) => [isIn(peerAddress[direction], peerSetName(key))])
-  const byPeers = ofPorts === undefined ? [] : ofPeers.map((peer) => [...peer, ...ofPorts])
-  const byPortSets = portSets.map((key) => [isIn(concat('ip daddr', 'meta l4proto', 'th dport'), peerSetName(key))])
+  const { peer, port } = views[direction][way]
+  const ofPorts = ports === 'any' ? [] : portMatch(way, ports, portLists)
+  const ofPeers = peers === 'any' ? [[]] : peers.map((key) => [isIn(peer, peerSetName(key))])
+  const byPeers = ofPorts === undefined ? [] : ofPeers.map((one) => [...one, ...ofPorts])
+  const byPortSets = portSets.map((key) => [isIn(concat(peer, 'meta l4proto', port), peerSetName(key))])
   return [...byPeers, ...byPortSets]
 }
 
 /** Undefined when no port matches. Several ranges are a set, shared by name: anonymous ones are slow to load. */
-function portMatch(ranges: readonly PortRange[], portLists: Map<string, NftSet>): readonly Statement[] | undefined {
-  const [one, ...others] = ranges
+function portMatch(
+  way: FlowWay,
+  ranges: readonly PortRange[],
+  portLists: Map<string, NftSet>,
+): readonly Statement[] | undefined {
+  const port = way === 'there' ? 'th dport' : 'th sport'
+  const [one, ...others] = way === 'there' ? ranges : ranges.filter(isOfUdp)
   if (one === undefined) return undefined
   if (others.length > 0) {
     const name = portListName(ranges.map(rangeText).join(' '))
     portLists.set(name, { key: portKey, interval: true, elements: setElementsOf(ranges.map(packPorts)) })
-    return [isIn(concat('meta l4proto', 'th dport'), name)]
+    return [isIn(concat('meta l4proto', port), name)]
   }
   const { protocol, first, last } = one
-  const ofProtocol = isProtocol(l4Of[protocol])
-  if (first === 0 && last === 65_535) return [ofProtocol]
-  return [ofProtocol, equals('th dport', first === last ? first : { from: first, to: last })]
+  const ofProtocol = way === 'there' ? [isProtocol(l4Of[protocol])] : []
+  if (first === 0 && last === 65_535) return ofProtocol
+  return [...ofProtocol, equals(port, first === last ? first : { from: first, to: last })]
+}
+
+function isOfUdp({ protocol }: PortRange): boolean {
+  return protocol === 'UDP'
 }
 
 function packPorts({ protocol, first, last }: PortRange): Packed {

@@ -15,8 +15,8 @@ const { signal } = new AbortController()
 /** x/a is the client at interface c, y/a the first endpoint at interface e. */
 const addresses = { x: '10.0.0.1', y: '10.1.0.2' } as const
 const interfaces: readonly PodInterface[] = [
-  { name: 'c', addresses: [unwrap(parseIpv4(addresses.x))], pod: 'x/a' },
-  { name: 'e', addresses: [unwrap(parseIpv4(addresses.y))], pod: 'y/a' },
+  { name: 'c', addresses: [unwrap(parseIpv4(addresses.x))], subject: { kind: 'pod', key: 'x/a' } },
+  { name: 'e', addresses: [unwrap(parseIpv4(addresses.y))], subject: { kind: 'pod', key: 'y/a' } },
 ]
 const pods = (['x', 'y'] as const).map((namespace) => {
   const pod = worldPod(namespace, 'a')

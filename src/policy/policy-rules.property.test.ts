@@ -7,7 +7,7 @@ import { iterateElements } from '../nftables/elements.ts'
 import type { Table } from '../nftables/model.ts'
 import { changesOf, ClusterState } from './cluster-state.fixture.ts'
 import { anyHistory, nodeAddresses, nodeNames, outsideAddresses, packets } from './generator.fixture.ts'
-import type { PodManifest } from './manifests.fixture.ts'
+import type { ClusterManifests, PodManifest } from './manifests.fixture.ts'
 import { type End, mayFlow, type Packet } from './naive-model.fixture.ts'
 import { PolicyIndex } from './policy-index.ts'
 import { type PodInterface, PolicyRuleset } from './policy-rules.ts'
@@ -50,12 +50,18 @@ function interfaceOf(pod: PodManifest): PodInterface {
   return {
     name: ifnameOf(pod),
     addresses: [unwrap(parseIpv4(pod.status.podIP))],
-    pod: objectKey(pod.metadata),
+    subject: { kind: 'pod', key: objectKey(pod.metadata) },
   }
 }
 
 /** Through the node of the source, then through that of the destination; once where they are the same. */
-function passesNodes(tables: ReadonlyMap<string, Table>, from: End, to: End, packet: Packet): boolean {
+function passesNodes(
+  tables: ReadonlyMap<string, Table>,
+  from: End,
+  to: End,
+  packet: Packet,
+  way: SimulatedPacket,
+): boolean {
   return [...tables].every(([node, table]) => {
     const source = podOn(node, from)
     const destination = podOn(node, to)
@@ -69,13 +75,39 @@ function passesNodes(tables: ReadonlyMap<string, Table>, from: End, to: End, pac
       'ip saddr': addressOf(from),
       'ip daddr': addressOf(to),
       'meta l4proto': packet.protocol.toLowerCase(),
-      ...(packet.protocol !== 'ICMP' && { 'th dport': packet.port }),
-      'ct direction': 'original',
-      'ct state': 'new',
+      ...way,
     }
     const isToTheNode = destination === undefined && addressOf(to) === nodeAddresses[node]
     return passes(table, ['prerouting', isToTheNode ? 'input' : 'forward'], simulated)
   })
+}
+
+function opening({ protocol, port }: Packet): SimulatedPacket {
+  return {
+    ...(protocol !== 'ICMP' && { 'th sport': 40_000, 'th dport': port }),
+    'ct direction': 'original',
+    'ct state': 'new',
+  }
+}
+
+function answering({ protocol, port }: Packet): SimulatedPacket {
+  return {
+    ...(protocol !== 'ICMP' && { 'th sport': port, 'th dport': 40_000 }),
+    'ct direction': 'reply',
+    'ct state': 'established',
+  }
+}
+
+/** Whether an answer of `to` comes back to `from`. A node's own answers to its own pods no hook of the table sees. */
+function mayAnswer(cluster: ClusterManifests, from: End, to: End, packet: Packet): boolean {
+  if (packet.protocol !== 'UDP') return true
+  const isOfOwnNode = 'pod' in from && addressOf(to) === nodeAddresses[from.pod.spec.nodeName]
+  return isOfOwnNode || mayFlow(cluster, from, to, packet)
+}
+
+function isBetweenPodAndOutside(from: End, to: End): boolean {
+  const isPod = (end: End): boolean => nodeNames.some((node) => podOn(node, end) !== undefined)
+  return (isPod(from) && 'address' in to) || ('address' in from && isPod(to))
 }
 
 function podOn(node: string, end: End): PodManifest | undefined {
@@ -96,6 +128,7 @@ function comparable({ sets, chains }: Table): unknown {
 
 test('after any history the rules of the kernel’s table mean what the objects mean, as if made afresh', () => {
   let checks = 0
+  let unknown = 0
   const seen = { true: 0, false: 0 }
   fc.assert(
     fc.property(anyHistory, (history) => {
@@ -111,6 +144,7 @@ test('after any history the rules of the kernel’s table mean what the objects 
           expect(comparable(table)).toEqual(comparable(fresh.follow(state.everything(), cluster.pods)))
           tables.set(node.name, table)
         }
+        const blind = new Map(nodeNames.map((name) => [name, new Node(name).follow(state.everything(), [])] as const))
         const ends: readonly End[] = [
           ...cluster.pods.map((pod) => ({ pod })),
           ...outsideAddresses.map((address) => ({ address })),
@@ -123,8 +157,18 @@ test('after any history the rules of the kernel’s table mean what the objects 
               const expected = mayFlow(cluster, from, to, packet)
               checks++
               seen[`${expected}`]++
-              if (passesNodes(tables, from, to, packet) !== expected)
+              if (passesNodes(tables, from, to, packet, opening(packet)) !== expected)
                 expect.fail(JSON.stringify({ from, to, packet, expected, cluster }, undefined, 1))
+              const comesBack = mayAnswer(cluster, from, to, packet)
+              if (passesNodes(tables, to, from, packet, answering(packet)) !== comesBack)
+                expect.fail(JSON.stringify({ from, to, packet, comesBack, cluster }, undefined, 1))
+              // Whatever the policies: an interface that the table does not know lets nothing through.
+              if (!isBetweenPodAndOutside(from, to)) continue
+              unknown++
+              if (passesNodes(blind, from, to, packet, opening(packet)))
+                expect.fail(JSON.stringify({ unknown: true, from, to, packet }, undefined, 1))
+              if (packet.protocol === 'UDP' && passesNodes(blind, to, from, packet, answering(packet)))
+                expect.fail(JSON.stringify({ unknown: true, answering: true, from, to, packet }, undefined, 1))
             }
           }
         }
@@ -133,5 +177,6 @@ test('after any history the rules of the kernel’s table mean what the objects 
     { numRuns: 50 },
   )
   expect(checks).toBeGreaterThan(20_000)
+  expect(unknown).toBeGreaterThan(1000)
   expect(Math.min(seen.true, seen.false)).toBeGreaterThan(1000)
 })

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { type Ipv4, parseIpv4 } from '../base/ip.ts'
 import { unwrap } from '../base/result.ts'
+import { iterateElements, noElements } from '../nftables/elements.ts'
 import type { Table } from '../nftables/model.ts'
 import { changesOf, editsOf } from './cluster-state.fixture.ts'
 import type { NetworkPolicyManifest } from './manifests.fixture.ts'
@@ -15,9 +16,10 @@ const interfaces: readonly PodInterface[] = [
   ...[['x', 'a'] as const, ['x', 'b'] as const, ['y', 'a'] as const].map(([namespace, name]) => ({
     name: `oci${namespace}${name}`,
     addresses: [ip(worldAddress(namespace, name))],
-    pod: `${namespace}/${name}`,
+    subject: { kind: 'pod', key: `${namespace}/${name}` } as const,
   })),
-  { name: 'ocibare', addresses: [ip('10.0.9.9')] },
+  { name: 'ocibare', addresses: [ip('10.0.9.9')], subject: { kind: 'none' } },
+  { name: 'ociclosed', addresses: [ip('10.0.9.8')], subject: { kind: 'closed' } },
 ]
 const isolateX = networkPolicy({ podSelector: {}, policyTypes: ['Ingress', 'Egress'], egress: [{}] })
 
@@ -59,6 +61,7 @@ function packet(
 
 const fromOutside = packet('eth0', '203.0.113.7', 'ocixa', '10.0.1.1')
 const reply = { 'ct direction': 'reply', 'ct state': 'established' }
+const udpReply = { ...reply, 'meta l4proto': 'udp', 'th sport': 53, 'th dport': 40_000 }
 
 describe('a packet', () => {
   const rows: readonly (readonly [string, SimulatedPacket, boolean])[] = [
@@ -70,6 +73,40 @@ describe('a packet', () => {
     ['with another pod’s address is dropped', packet('ociya', '10.0.1.1', 'eth0', '203.0.113.7'), false],
     ['with a foreign address, in answer too', packet('ociya', '8.8.8.8', 'eth0', '203.0.113.7', reply), false],
     ['from an unknown interface of ours is dropped', packet('ocinew', '10.0.1.9', 'eth0', '203.0.113.7'), false],
+    ['to an unknown interface of ours is dropped', packet('eth0', '203.0.113.7', 'ocinew', '10.0.1.9'), false],
+    ['to a pod without policy is passed', packet('eth0', '203.0.113.7', 'ociya', '10.0.2.1'), true],
+    [
+      'to an interface nobody knows the pod of is dropped',
+      packet('eth0', '203.0.113.7', 'ociclosed', '10.0.9.8'),
+      false,
+    ],
+    ['from such an interface is dropped', packet('ociclosed', '10.0.9.8', 'eth0', '203.0.113.7'), false],
+    [
+      'of UDP that answers what policy allows is passed',
+      packet('eth0', '203.0.113.7', 'ocixa', '10.0.1.1', udpReply),
+      true,
+    ],
+    [
+      'of UDP that answers what policy forbids now is dropped',
+      packet('ocixa', '10.0.1.1', 'eth0', '203.0.113.7', udpReply),
+      false,
+    ],
+    [
+      'of UDP that answers a pod without policy is passed',
+      packet('ociya', '10.0.2.1', 'eth0', '203.0.113.7', udpReply),
+      true,
+    ],
+    ['of UDP to an unknown interface is dropped', packet('eth0', '203.0.113.7', 'ocinew', '10.0.1.9', udpReply), false],
+    [
+      'of UDP from a closed interface is dropped',
+      packet('ociclosed', '10.0.9.8', 'eth0', '203.0.113.7', udpReply),
+      false,
+    ],
+    [
+      'of UDP that comes back to its pod through a Service is passed',
+      packet('ocixa', '10.0.1.1', 'ocixa', '10.0.1.1', udpReply),
+      true,
+    ],
     ['from an interface that is not ours is none of our business', packet('veth1', '1.1.1.1', 'eth0', '8.8.8.8'), true],
     ['of no pod of Kubernetes is passed', packet('ocibare', '10.0.9.9', 'eth0', '203.0.113.7'), true],
     ['that comes back to its pod through a Service is passed', packet('ocixa', '10.0.1.1', 'ocixa', '10.0.1.1'), true],
@@ -97,7 +134,7 @@ test.each([
 
 test('an interface whose pod is not known yet lets nothing through, until it is', () => {
   const node = new Node()
-  const one = { name: 'ocixd', addresses: [ip('10.0.1.9')], pod: 'x/d' }
+  const one: PodInterface = { name: 'ocixd', addresses: [ip('10.0.1.9')], subject: { kind: 'pod', key: 'x/d' } }
   const change = [{ key: 'ocixd', before: undefined, after: one }]
   node.put({}, change)
   const sent = packet('ocixd', '10.0.1.9', 'eth0', '203.0.113.7')
@@ -109,12 +146,14 @@ test('an interface whose pod is not known yet lets nothing through, until it is'
 describe('chains and sets', () => {
   test('are shared by pods with the same policies', () => {
     const { chains } = new Node(isolateX).ruleset.table()
-    const made = [...chains.keys()].filter((name) => /^(?:egress|ingress)-/.test(name))
+    const made = [...chains.keys()].filter((name) => /^(?:egress|ingress)-(?:replies-)?(?:pod|policy)-/.test(name))
     expect(made.map((name) => name.replace(/-[0-9a-f]+$/, '')).sort()).toEqual([
       'egress-pod',
       'egress-policy',
+      'egress-replies-pod',
+      'egress-replies-policy',
       'ingress-pod',
-      'ingress-policy',
+      'ingress-replies-pod',
     ])
   })
 
@@ -126,11 +165,10 @@ describe('chains and sets', () => {
     const node = new Node(isolateX, other)
     const before = node.ruleset.table()
     const after = node.put({
-      networkPolicies: [networkPolicy({ ...isolateX.spec, egress: [{ ports: [{ port: 80 }] }] })],
+      networkPolicies: [networkPolicy({ ...isolateX.spec, egress: [{ ports: [{ port: 53, protocol: 'UDP' }] }] })],
     })
     const changed = [...after.chains].filter(([name, chain]) => before.chains.get(name) !== chain).map(([name]) => name)
-    expect(changed).toHaveLength(1)
-    expect(changed[0]).toMatch(/^egress-policy-/)
+    expect(changed.map((name) => name.replace(/-[0-9a-f]+$/, ''))).toEqual(['egress-policy', 'egress-replies-policy'])
     expect([...after.sets].filter(([name, set]) => before.sets.get(name) !== set)).toEqual([])
   })
 
@@ -140,7 +178,7 @@ describe('chains and sets', () => {
     const ports = [{ port: 80 }, { port: 90, endPort: 99 }]
     const policy = networkPolicy({ ...isolateX.spec, ingress: [{ from: [{ namespaceSelector: {} }], ports }] })
     const during = node.put({ networkPolicies: [policy] })
-    expect(during.chains.size - before.chains.size).toBe(4)
+    expect(during.chains.size - before.chains.size).toBe(7)
     expect(during.sets.size - before.sets.size).toBe(2)
     const other = {
       ...policy,
@@ -150,6 +188,7 @@ describe('chains and sets', () => {
     const after = node.ruleset.apply(node.index.apply({ networkPolicies: new Map([['x/p', undefined]]) }))
     expect([...after.chains.keys()]).toEqual([...before.chains.keys()])
     expect([...after.sets.keys()]).toEqual([...before.sets.keys()])
-    expect(after.sets.get('to-pod')?.elements.size).toBe(0)
+    const targets = [...iterateElements(after.sets.get('to-pod')?.elements ?? noElements)].map(([, target]) => target)
+    expect(targets.sort()).toEqual(['accept', 'accept', 'accept', 'accept', 'goto denied-ingress'])
   })
 })

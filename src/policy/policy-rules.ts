@@ -1,21 +1,30 @@
-import { isDeepStrictEqual } from 'node:util'
 import { lastAddress } from '../base/cidr.ts'
 import type { Ipv4 } from '../base/ip.ts'
 import { type Packed, packerOf, packRange } from '../nftables/datatype.ts'
 import { editElements, setElementsOf, type Verdict } from '../nftables/elements.ts'
 import type { Chain, NftSet, Table } from '../nftables/model.ts'
-import { chainsOf, type ChainParts, type SharedChain } from './policy-chains.ts'
 import { skeletonChains, skeletonSets } from './policy-skeleton.ts'
 import {
   type Change,
-  type DirectionPolicy,
+  directions,
   peerKey,
   peerPortKey,
   type PeerSet,
   type PodPolicy,
   type PolicyDirection,
 } from './policy-table.ts'
-import { deniedChain, dispatchNames, itselfName, peerSetName, policyTableName, sourcesName } from './rule-names.ts'
+import {
+  deniedChains,
+  dispatchNames,
+  dropsNames,
+  type FlowWay,
+  flowWays,
+  itselfName,
+  peerSetName,
+  policyTableName,
+  sourcesName,
+} from './rule-names.ts'
+import { SharedChains } from './shared-chains.ts'
 
 export interface PolicyRulesOptions {
   /** The host's ends of pods' interfaces: a name, or a pattern such as `oci*`. */
@@ -26,9 +35,17 @@ export interface PolicyRulesOptions {
 export interface PodInterface {
   readonly name: string
   readonly addresses: readonly Ipv4[]
-  /** `namespace/name`; absent: of no Kubernetes pod, to which no policy applies. */
-  readonly pod?: string
+  readonly subject: InterfaceSubject
 }
+
+/** Whose policies apply to an interface. */
+export type InterfaceSubject =
+  /** `namespace/name` */
+  | { readonly kind: 'pod'; readonly key: string }
+  /** Of a container of no Kubernetes pod, to which no policy applies. */
+  | { readonly kind: 'none' }
+  /** Nobody knows its pod yet: nothing passes. */
+  | { readonly kind: 'closed' }
 
 /** What of a PolicyTableChange concerns the kernel, and the node's interfaces by name. */
 export interface PolicyRuleChange {
@@ -37,38 +54,25 @@ export interface PolicyRuleChange {
   readonly interfaces?: readonly Change<PodInterface>[]
 }
 
-interface ChainEntry extends ChainParts {
-  readonly made: SharedChain['made']
-  users: number
-}
-
-interface DirectionEntry {
-  readonly chains: readonly SharedChain[]
-  /** Pods that have it. */
-  users: number
-}
-
-const directions: readonly PolicyDirection[] = ['egress', 'ingress']
 const packIfname = packerOf(['ifname'])
 const packSource = packerOf(['ifname', 'ipv4_addr'])
 const packItself = packerOf(['ifname', 'ifname'])
 
 /**
  * The policy table as one table of nf_tables. Sets and chains that a change does not touch are the same objects; pods with
- * the same policies share their chains. An interface whose pod is unknown lets nothing through.
+ * the same policies share their chains. An interface that is unknown, or whose pod is, lets nothing through.
  */
 export class PolicyRuleset {
   readonly #sets = new Map<string, NftSet>(skeletonSets())
   readonly #chains: Map<string, Chain>
-  readonly #directions = new Map<DirectionPolicy, DirectionEntry>()
-  readonly #shared = new Map<string, ChainEntry>()
-  readonly #portListUsers = new Map<string, number>()
+  readonly #shared: SharedChains
   readonly #pods = new Map<string, PodPolicy>()
   readonly #interfaces = new Map<string, PodInterface>()
   readonly #interfacesOf = new Map<string, Set<string>>()
 
   constructor({ localPods }: PolicyRulesOptions) {
     this.#chains = new Map(skeletonChains(localPods))
+    this.#shared = new SharedChains({ chains: this.#chains, sets: this.#sets })
   }
 
   apply({ pods = [], peerSets = [], interfaces = [] }: PolicyRuleChange): Table {
@@ -95,83 +99,39 @@ export class PolicyRuleset {
 
   #putPod(key: string, before: PodPolicy | undefined, after: PodPolicy | undefined): void {
     // First what comes: what both have stays.
-    for (const direction of directions) if (after !== undefined) this.#retain(direction, after[direction])
-    for (const direction of directions) if (before !== undefined) this.#release(before[direction])
+    for (const direction of directions) if (after !== undefined) this.#shared.retain(direction, after[direction])
+    for (const direction of directions) if (before !== undefined) this.#shared.release(before[direction])
     if (after === undefined) this.#pods.delete(key)
     else this.#pods.set(key, after)
   }
 
-  #retain(direction: PolicyDirection, policy: DirectionPolicy): void {
-    const known = this.#directions.get(policy)
-    if (known !== undefined) {
-      known.users++
-      return
-    }
-    const chains = chainsOf(direction, policy)
-    this.#directions.set(policy, { chains, users: 1 })
-    for (const chain of chains) this.#retainChain(chain)
-  }
-
-  #release(policy: DirectionPolicy): void {
-    const entry = this.#directions.get(policy)
-    if (entry === undefined || --entry.users > 0) return
-    this.#directions.delete(policy)
-    for (const { name } of entry.chains) this.#releaseChain(name)
-  }
-
-  #retainChain(chain: SharedChain): void {
-    const known = this.#shared.get(chain.name)
-    if (known !== undefined && isSame(known.made, chain.made)) {
-      known.users++
-      return
-    }
-    const built = chain.build()
-    for (const [name, set] of built.portLists) this.#retainPortList(name, set)
-    for (const name of known?.portLists.keys() ?? []) this.#releasePortList(name)
-    this.#shared.set(chain.name, { ...built, made: chain.made, users: (known?.users ?? 0) + 1 })
-    if (!isDeepStrictEqual(known?.rules, built.rules)) this.#chains.set(chain.name, { rules: built.rules })
-  }
-
-  #releaseChain(name: string): void {
-    const entry = this.#shared.get(name)
-    if (entry === undefined || --entry.users > 0) return
-    this.#shared.delete(name)
-    this.#chains.delete(name)
-    for (const list of entry.portLists.keys()) this.#releasePortList(list)
-  }
-
-  #retainPortList(name: string, set: NftSet): void {
-    const users = this.#portListUsers.get(name) ?? 0
-    this.#portListUsers.set(name, users + 1)
-    if (users === 0) this.#sets.set(name, set)
-  }
-
-  #releasePortList(name: string): void {
-    const users = (this.#portListUsers.get(name) ?? 1) - 1
-    if (users > 0) this.#portListUsers.set(name, users)
-    else {
-      this.#portListUsers.delete(name)
-      this.#sets.delete(name)
-    }
-  }
-
   #putInterface(name: string, after: PodInterface | undefined): void {
     const before = this.#interfaces.get(name)
-    if (before?.pod !== undefined) this.#interfacesOf.get(before.pod)?.delete(name)
-    if (before?.pod !== undefined && this.#interfacesOf.get(before.pod)?.size === 0)
-      this.#interfacesOf.delete(before.pod)
+    this.#unlink(before)
     if (after === undefined) this.#interfaces.delete(name)
     else this.#interfaces.set(name, after)
-    if (after?.pod !== undefined) {
-      const names = this.#interfacesOf.get(after.pod) ?? new Set<string>()
-      this.#interfacesOf.set(after.pod, names.add(name))
-    }
+    this.#link(after)
     const sources = (one: PodInterface | undefined): readonly Packed[] =>
       (one?.addresses ?? []).map((address) => packSource(name, address))
     const itself = (one: PodInterface | undefined): readonly Packed[] =>
       one === undefined ? [] : [packItself(name, name)]
     this.#edit(sourcesName, sources(before), sources(after))
     this.#edit(itselfName, itself(before), itself(after))
+    const counted = (one: PodInterface | undefined): readonly Packed[] => (one === undefined ? [] : [packIfname(name)])
+    for (const drops of Object.values(dropsNames)) this.#edit(drops, counted(before), counted(after))
+  }
+
+  #link(one: PodInterface | undefined): void {
+    if (one?.subject.kind !== 'pod') return
+    const names = this.#interfacesOf.get(one.subject.key) ?? new Set<string>()
+    this.#interfacesOf.set(one.subject.key, names.add(one.name))
+  }
+
+  #unlink(one: PodInterface | undefined): void {
+    if (one?.subject.kind !== 'pod') return
+    const names = this.#interfacesOf.get(one.subject.key)
+    names?.delete(one.name)
+    if (names?.size === 0) this.#interfacesOf.delete(one.subject.key)
   }
 
   #edit(set: string, deleted: readonly Packed[], added: readonly Packed[], value: Verdict | '' = ''): void {
@@ -188,18 +148,20 @@ export class PolicyRuleset {
     const one = this.#interfaces.get(name)
     const key = packIfname(name)
     for (const direction of directions) {
-      const target = one === undefined ? undefined : this.#targetOf(direction, one)
-      if (target === undefined) this.#edit(dispatchNames[direction], [key], [])
-      else this.#edit(dispatchNames[direction], [], [key], target)
+      for (const way of flowWays) {
+        if (one === undefined) this.#edit(dispatchNames[direction][way], [key], [])
+        else this.#edit(dispatchNames[direction][way], [], [key], this.#targetOf(direction, way, one))
+      }
     }
   }
 
-  #targetOf(direction: PolicyDirection, { pod }: PodInterface): Verdict | undefined {
-    if (pod === undefined) return undefined
-    const policy = this.#pods.get(pod)
-    if (policy === undefined) return `goto ${deniedChain}`
-    const own = this.#directions.get(policy[direction])?.chains.at(-1)
-    return own === undefined ? undefined : `jump ${own.name}`
+  /** All but `jump`: what comes back from it would go on to the rule for unknown interfaces. */
+  #targetOf(direction: PolicyDirection, way: FlowWay, { subject }: PodInterface): Verdict {
+    if (subject.kind === 'none') return 'accept'
+    const policy = subject.kind === 'pod' ? this.#pods.get(subject.key) : undefined
+    if (policy === undefined) return `goto ${deniedChains[direction][way]}`
+    const own = this.#shared.chainOf(policy[direction], way)
+    return own === undefined ? 'accept' : `goto ${own}`
   }
 }
 
@@ -214,8 +176,4 @@ function nftSetOf(set: PeerSet): NftSet {
       return { key: peerKey, interval: true, elements: setElementsOf(ranges) }
     }
   }
-}
-
-function isSame(a: readonly unknown[], b: readonly unknown[]): boolean {
-  return a.length === b.length && a.every((one, index) => one === b[index])
 }

@@ -18,6 +18,7 @@ export interface PolicyTable {
 }
 
 export type PolicyDirection = 'ingress' | 'egress'
+export const directions: readonly PolicyDirection[] = ['egress', 'ingress']
 
 export interface PodPolicy {
   readonly key: string

@@ -68,7 +68,11 @@ const features: readonly (readonly [string, WorldPolicies])[] = [
 ]
 
 const interfaces = ['a', 'b'].map((name): Change<PodInterface> => {
-  const after = { name: `oci-x-${name}`, addresses: [unwrap(parseIpv4(worldAddress('x', name)))], pod: `x/${name}` }
+  const after = {
+    name: `oci-x-${name}`,
+    addresses: [unwrap(parseIpv4(worldAddress('x', name)))],
+    subject: { kind: 'pod', key: `x/${name}` } as const,
+  }
   return { key: after.name, before: undefined, after }
 })
 

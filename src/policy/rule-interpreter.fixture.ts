@@ -3,9 +3,9 @@ import { unwrap } from '../base/result.ts'
 import { type Packed, packerOf } from '../nftables/datatype.ts'
 import { getElement, iterateElements } from '../nftables/elements.ts'
 import type { NftSet, Rule, Table } from '../nftables/model.ts'
-import type { Expression, Operand, Selector, Statement } from '../nftables/statement.ts'
+import type { Expression, Literal, Operand, Selector, Statement } from '../nftables/statement.ts'
 
-// What the kernel would do with the first packet of a flow, rule by rule: only what the policy table is made of.
+// What the kernel would do with a packet, rule by rule: only what the policy table is made of.
 
 /** What selectors yield: text as in nft's listings, numbers for ports; absent where the packet has no such field. */
 export type SimulatedPacket = Readonly<Partial<Record<Selector, string | number>>>
@@ -48,7 +48,7 @@ function evaluate(table: Table, rule: Rule, packet: SimulatedPacket): string | u
 /** True: goes on with the rule. */
 function step(table: Table, statement: Statement, packet: SimulatedPacket): string | undefined | true {
   if (statement.kind === 'verdict') return statement.verdict
-  if (statement.kind === 'counter') return true
+  if (statement.kind === 'learn') return true
   if (statement.kind === 'vmap') return found(setOf(table, statement.map), statement.key, packet)
   if (statement.kind !== 'match') throw new Error(`no policy needs ${statement.kind}`)
   if (valuesOf(statement.left, packet) === undefined) return undefined
@@ -60,9 +60,13 @@ function compare(table: Table, left: Expression, right: Operand, packet: Simulat
   const [value] = valuesOf(left, packet) ?? []
   if (typeof right === 'string' && right.endsWith('*')) return String(value).startsWith(right.slice(0, -1))
   if (typeof right !== 'object') return value === right
+  if (isList(right)) return right.some((one) => one === value)
   if ('set' in right) return found(setOf(table, right.set), left, packet) !== undefined
-  if ('from' in right) return Number(value) >= Number(right.from) && Number(value) <= Number(right.to)
-  throw new Error('an anonymous set')
+  return Number(value) >= Number(right.from) && Number(value) <= Number(right.to)
+}
+
+function isList(operand: Operand): operand is readonly Literal[] {
+  return Array.isArray(operand)
 }
 
 function found(set: NftSet, key: Expression, packet: SimulatedPacket): string | undefined {

@@ -3,20 +3,51 @@ import type { PolicyDirection } from './policy-table.ts'
 
 export const policyTableName = 'vcn-policy'
 
-/** Interfaces to the chains of their pods: for what comes from the pod, and for what goes to it. */
-export const dispatchNames: Readonly<Record<PolicyDirection, string>> = { egress: 'from-pod', ingress: 'to-pod' }
+/**
+ * Which packets of a flow are judged: those of the direction that opened it, or its replies. A reply is judged by the rules
+ * of the direction that it answers, with source and destination exchanged.
+ */
+export type FlowWay = 'there' | 'back'
+export const flowWays: readonly FlowWay[] = ['there', 'back']
+type ByWay = Readonly<Record<PolicyDirection, Readonly<Record<FlowWay, string>>>>
+
+/** Interfaces to what judges their packets. Replies to what a pod sent go to it, those to what it got come from it. */
+export const dispatchNames: ByWay = {
+  egress: { there: 'from-pod', back: 'replies-to-pod' },
+  ingress: { there: 'to-pod', back: 'replies-from-pod' },
+}
+export const deniedChains: ByWay = {
+  egress: { there: 'denied-egress', back: 'denied-egress-replies' },
+  ingress: { there: 'denied-ingress', back: 'denied-ingress-replies' },
+}
 /** Which addresses may come from which interface. */
 export const sourcesName = 'pod-sources'
 /** A pod's interface beside itself: what goes back to where it came from, through a Service. */
 export const itselfName = 'pod-itself'
-export const deniedChain = 'denied'
+export const spoofedChain = 'spoofed'
 
-/** What rules are shared by, as the start of a chain's name. */
+/** Why a packet of a pod was dropped. */
+export type DropReason = PolicyDirection | 'spoofed'
+/** Counters by the interface of the pod whose policy denied, or whose source address was not its own. */
+export const dropsNames: Readonly<Record<DropReason, string>> = {
+  egress: 'drops-egress',
+  ingress: 'drops-ingress',
+  spoofed: 'drops-spoofed',
+}
+/** Which flows were denied last: learned, with counters. Elements of `deniedFlowKey`. */
+export const deniedFlowsNames: Readonly<Record<PolicyDirection, string>> = {
+  egress: 'denied-egress-flows',
+  ingress: 'denied-ingress-flows',
+}
+/** Source, destination, protocol and destination port (0 of a protocol without ports), as of the packet that opens it. */
+export const deniedFlowKey = ['ipv4_addr', 'ipv4_addr', 'inet_proto', 'inet_service'] as const
+
+/** What rules are shared by, as a part of a chain's name. */
 export type ChainKind = 'pod' | 'admin' | 'policy' | 'baseline'
 
 /** `key` says all that makes the chain another one, but for the text of the policies. */
-export function chainName(kind: ChainKind, direction: PolicyDirection, key: string): string {
-  return `${direction}-${kind}-${shortHash(key)}`
+export function chainName(kind: ChainKind, direction: PolicyDirection, way: FlowWay, key: string): string {
+  return `${direction}-${way === 'there' ? '' : 'replies-'}${kind}-${shortHash(key)}`
 }
 
 export function peerSetName(key: string): string {

@@ -9,7 +9,8 @@ import type {
   NetworkPolicyManifest,
   PodManifest,
 } from './manifests.fixture.ts'
-import { PolicyIndex } from './policy-index.ts'
+import type { Edit } from './generator.fixture.ts'
+import { PolicyIndex, type PolicyTableChange } from './policy-index.ts'
 
 /** Three namespaces of three pods each, labelled by their names. Those named c are on n2, the others on n1. */
 export const namespaceNames = ['x', 'y', 'z'] as const
@@ -42,20 +43,36 @@ export function worldAddress(namespace: string, name: string): string {
 }
 
 export interface WorldPolicies {
+  /** Beside those of the small world, or in their place. */
+  readonly pods?: readonly PodManifest[]
   readonly networkPolicies?: readonly NetworkPolicyManifest[]
   readonly clusterNetworkPolicies?: readonly ClusterNetworkPolicyManifest[]
 }
+
+/** Flows are `FROM TO TRAFFIC`, in the words of World.decide; without traffic, 80/TCP. */
+export type SemanticsRow = readonly [
+  sentence: string,
+  policies: WorldPolicies,
+  flows: Readonly<Record<string, boolean>>,
+]
 
 /** The indices of both nodes. */
 export class World {
   readonly indices = { n1: new PolicyIndex('n1'), n2: new PolicyIndex('n2') }
 
   constructor(policies: WorldPolicies = {}) {
-    this.put({ ...smallWorld, ...policies })
+    this.put(smallWorld)
+    this.put(policies)
   }
 
   put(cluster: Partial<ClusterManifests>): void {
-    for (const index of Object.values(this.indices)) index.apply(changesOf(editsOf(cluster)))
+    this.edit(editsOf(cluster))
+  }
+
+  /** What changes on each node. */
+  edit(edits: readonly Edit[]): Readonly<Record<keyof typeof worldNodes, PolicyTableChange>> {
+    const changes = changesOf(edits)
+    return { n1: this.indices.n1.apply(changes), n2: this.indices.n2.apply(changes) }
   }
 
   /** `x/a` is a pod, `n1` a node, `203.0.113.7` an address outside; traffic is `80/TCP` or `ICMP`. */

@@ -1,54 +1,11 @@
-import fc from 'fast-check'
-import { describe, expect, it, test } from 'vitest'
-import { cidrContains, formatCidr, type Ipv4Cidr, parseIpv4Cidr } from '../base/cidr.ts'
-import { ipv4FromNumber } from '../base/ip.ts'
+import { describe, expect, it } from 'vitest'
+import { parseIpv4Cidr } from '../base/cidr.ts'
 import { unwrap } from '../base/result.ts'
-import { withoutNested } from './admitted-sources.ts'
 import type { TableChange } from './service-index.ts'
 import { ServiceIndex } from './service-index.ts'
 import { at, both, node, slice, vip, web } from './one-service.fixture.ts'
 import { nodeOf, parsedService, parsedSlice } from './resolve-manifests.fixture.ts'
 import { changeFromNothing, ServiceRules } from './service-rules.ts'
-
-/** Few enough to be in one another, and at both ends of the numbers. */
-const anyBlock = fc
-  .tuple(fc.constantFrom(0, 0x0a00_0000, 0xffff_ff00), fc.nat(0xff), fc.constantFrom(0, 1, 8, 24, 28, 30, 31, 32))
-  .map(([base, offset, prefixLength]): Ipv4Cidr => {
-    const size = 2 ** (32 - prefixLength)
-    return { address: ipv4FromNumber(Math.floor((base + offset) / size) * size), prefixLength }
-  })
-
-describe('blocks without those in others', () => {
-  /** Each is kept unless an earlier one is the same, or any other one has it within itself. */
-  function naively(blocks: readonly Ipv4Cidr[]): readonly string[] {
-    const isCovered = ({ address, prefixLength }: Ipv4Cidr): boolean =>
-      blocks.some((other) => other.prefixLength < prefixLength && cidrContains(other, address))
-    return [...new Set(blocks.filter((block) => !isCovered(block)).map(formatCidr))].sort()
-  }
-
-  it('are those that none of the others contains, each once', () => {
-    fc.assert(
-      fc.property(fc.array(anyBlock, { maxLength: 30 }), (blocks) => {
-        expect(withoutNested(blocks).map(formatCidr).sort()).toEqual(naively(blocks))
-      }),
-      { numRuns: 500 },
-    )
-  })
-
-  test.each([
-    [
-      ['10.0.0.0/9', '10.128.0.0/9'],
-      ['10.0.0.0/9', '10.128.0.0/9'],
-    ],
-    [
-      ['128.0.0.0/1', '255.255.255.255/32', '0.0.0.0/1'],
-      ['0.0.0.0/1', '128.0.0.0/1'],
-    ],
-    [['10.0.0.0/32', '10.0.0.0/8', '0.0.0.0/0'], ['0.0.0.0/0']],
-  ])('of %j are %j, by address', (given, kept) => {
-    expect(withoutNested(given.map((text) => unwrap(parseIpv4Cidr(text)))).map(formatCidr)).toEqual(kept)
-  })
-})
 
 describe('a Service with 5,000 ranges', () => {
   const ranges = Array.from({ length: 5_000 }, (_, index) => `20.${index >> 8}.${index & 255}.1/32`)

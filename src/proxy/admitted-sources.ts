@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
-import { type Cidr, cidrContains, cidrSize, hostCidr, type Ipv4Cidr, isIpv4Cidr } from '../base/cidr.ts'
-import { familyOf, type Ip, ipv4ToNumber, isIpv4 } from '../base/ip.ts'
+import { type Cidr, cidrContains, disjointBlocks, hostCidr, isIpv4Cidr } from '../base/cidr.ts'
+import { familyOf, type Ip, isIpv4 } from '../base/ip.ts'
 import type { Service } from '../kube/service.ts'
 import type { ProxyNode } from './service-table.ts'
 
@@ -40,20 +40,6 @@ function admittedBlocks(service: Service, node: ProxyNode): readonly Cidr[] | un
   const { primaryAddress } = node
   const admitsNode =
     primaryAddress !== undefined && isIpv4(primaryAddress) && ours.some((block) => cidrContains(block, primaryAddress))
-  return withoutNested(admitsNode ? [...ours, ...vips.filter(isIpv4).map((address) => hostCidr(address))] : ours)
-}
-
-/** By address. The kernel takes no overlapping ranges; blocks overlap only when one is in the other. */
-export function withoutNested(blocks: readonly Ipv4Cidr[]): readonly Ipv4Cidr[] {
-  const byStart = blocks
-    .map((block) => ({ block, first: ipv4ToNumber(block.address) }))
-    .sort((a, b) => a.first - b.first || a.block.prefixLength - b.block.prefixLength)
-  const kept: Ipv4Cidr[] = []
-  let end = 0
-  for (const { block, first } of byStart) {
-    if (first < end) continue
-    kept.push(block)
-    end = first + cidrSize(block)
-  }
-  return kept
+  // The kernel takes no overlapping ranges.
+  return disjointBlocks(admitsNode ? [...ours, ...vips.filter(isIpv4).map((address) => hostCidr(address))] : ours)
 }

@@ -1,7 +1,8 @@
+import { l4Of } from '../kube/service-port.ts'
 import type { Packed } from '../nftables/datatype.ts'
 import type { Change } from './claims.ts'
 import { packEndpoint, packPlaceOf } from './frontend-elements.ts'
-import { affinityName, l4Of } from './rule-names.ts'
+import { affinityName } from './rule-names.ts'
 import type { Frontend } from './service-table.ts'
 import type { Ip } from '../base/ip.ts'
 

@@ -1,3 +1,4 @@
+import { l4Of } from '../kube/service-port.ts'
 import { lastAddress } from '../base/cidr.ts'
 import { type Ip, type Ipv4, isIpv4 } from '../base/ip.ts'
 import { type Packed, packerOf, packRange } from '../nftables/datatype.ts'
@@ -6,7 +7,6 @@ import {
   admittedName,
   balancerName,
   guardedName,
-  l4Of,
   masqueradeName,
   refuseChain,
   scopeOf,

@@ -1,14 +1,11 @@
-import type { Protocol } from '../nftables/datatype.ts'
-import type { ServiceProtocol } from '../kube/service-port.ts'
+import type { L4 } from '../kube/service-port.ts'
 import type { Frontend, Masquerade } from './service-table.ts'
 
 // Names in our table. `4` is the address family: a table for IPv6 would have the same with a 6.
 
 export const serviceTableName = 'vcn-services'
 
-export type L4 = Extract<Protocol, 'tcp' | 'udp' | 'sctp'>
 export const l4Protocols: readonly L4[] = ['tcp', 'udp', 'sctp']
-export const l4Of: Readonly<Record<ServiceProtocol, L4>> = { TCP: 'tcp', UDP: 'udp', SCTP: 'sctp' }
 
 /**
  * The families of maps: by what a client sends to (an address, or a node port), and whether the client is one for whom a

@@ -1,3 +1,4 @@
+import type { L4 } from '../kube/service-port.ts'
 import { noElements } from '../nftables/elements.ts'
 import type { BaseChain, Chain, NftSet, Rule } from '../nftables/model.ts'
 import {
@@ -24,7 +25,6 @@ import {
   guardedName,
   hairpinName,
   isNodeScope,
-  type L4,
   l4Protocols,
   learnChain,
   masqueradeName,

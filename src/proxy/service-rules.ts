@@ -1,3 +1,4 @@
+import { l4Of } from '../kube/service-port.ts'
 import type { Ip } from '../base/ip.ts'
 import { type Packed, packerOf } from '../nftables/datatype.ts'
 import type { Chain, NftSet, Rule, Table } from '../nftables/model.ts'
@@ -10,7 +11,6 @@ import {
   balancerName,
   endpointsName,
   hairpinName,
-  l4Of,
   learnChain,
   nodeAddressesName,
   scopeOf,

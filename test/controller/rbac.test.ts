@@ -8,6 +8,7 @@ import { leadWhenElected } from '../../src/kube/leader-election.ts'
 import type { KubeObject, Resource } from '../../src/kube/object.ts'
 import { nativePodNetworks } from '../../src/kube/resources.ts'
 import { systemScheduler } from '../../src/kube/scheduler.ts'
+import { applyManifests, readLabManifests } from '../../src/lab/cluster/manifests.ts'
 import { ControlledCloud } from './controlled-cloud.ts'
 import { liveThrough } from './life-cycle.ts'
 
@@ -71,6 +72,7 @@ test('the controller needs every right that its roles give, and no other', { tim
     config: { resyncSeconds: 1 },
     wrapClient: (client) => noting(client, needed),
   })
+  await applyManifests(cloud.client, readLabManifests(), AbortSignal.timeout(10_000))
   await cloud.startController()
   await liveThrough(cloud, { name: 'worker-1', podsAtMost: 20, restsAt: 16 })
   // A second life, so that the controller removes the resource itself before its node goes.
@@ -99,14 +101,22 @@ test('the controller needs every right that its roles give, and no other', { tim
 test('the agent’s roles name what its requests are', () => {
   // What the agent asks for is asserted by the requests its tests see; here, that nobody widens it unawares.
   expect([...permissionsOf('vcn-cni-agent')].toSorted()).toEqual([
+    '/namespaces list',
+    '/namespaces watch',
     '/nodes get',
     '/nodes list',
     '/nodes patch',
     '/nodes watch',
     '/nodes/status patch',
+    '/pods list',
+    '/pods watch',
+    'networking.k8s.io/networkpolicies list',
+    'networking.k8s.io/networkpolicies watch',
     'oci.oraclecloud.com/nativepodnetworks get',
     'oci.oraclecloud.com/nativepodnetworks list',
     'oci.oraclecloud.com/nativepodnetworks watch',
     'oci.oraclecloud.com/nativepodnetworks/status patch',
+    'policy.networking.k8s.io/clusternetworkpolicies list',
+    'policy.networking.k8s.io/clusternetworkpolicies watch',
   ])
 })

@@ -31,7 +31,7 @@ describe('vcnctl uninstall', () => {
     const { node } = started
     await node.exec(node.netnsPath, ['ip', 'rule', 'add', 'pref', '700', 'from', '192.0.2.1', 'lookup', '77'])
     await node.exec(node.netnsPath, ['ip', 'route', 'add', '192.0.2.9/32', 'dev', 'ens3', 'table', '77'])
-    for (const table of ['vcn-services', 'others'])
+    for (const table of ['vcn-services', 'vcn-policy', 'others'])
       await node.exec(node.netnsPath, ['nft', 'add', 'table', 'ip', table])
     expect(await uninstall(node, '--flush')).toMatchObject({ code: 0 })
     expect((await node.exec(node.netnsPath, ['nft', 'list', 'tables'])).stdout).toBe('table ip others\n')

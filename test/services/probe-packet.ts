@@ -41,6 +41,7 @@ const INIT = 1
 const INIT_ACK = 2
 const STATE_COOKIE = 7
 const PORT_UNREACHABLE = 0x0303
+const ECHO = 8
 /** Both sides' sequence number and verification tag. */
 const tag = 0x5ca1ab1e
 const farAway = 0x4000_0000
@@ -57,14 +58,21 @@ export function turned({ protocol, source, sourcePort, destination, destinationP
 
 export function writeProbe({ kind, flow }: Probe): Buffer {
   const isAnswer = kind === 'answer'
-  switch (flow.protocol) {
-    case 'TCP':
-      return withIpHeader(flow, tcpSegment(flow, kind))
-    case 'UDP':
-      return withIpHeader(flow, udpDatagram(flow, isAnswer))
-    case 'SCTP':
-      return withIpHeader(flow, sctpPacket(flow, isAnswer))
+  const bodies = {
+    TCP: () => tcpSegment(flow, kind),
+    UDP: () => udpDatagram(flow, isAnswer),
+    SCTP: () => sctpPacket(flow, isAnswer),
   }
+  return withIpHeader(numbers[flow.protocol], flow.source, flow.destination, bodies[flow.protocol]())
+}
+
+/** An ICMP echo request (RFC 792). */
+export function echoRequest(source: string, destination: string, identifier: number): Buffer {
+  const body = Buffer.alloc(8)
+  body.writeUInt8(ECHO, 0)
+  body.writeUInt16BE(identifier, 4)
+  body.writeUInt16BE(internetChecksum(body), 2)
+  return withIpHeader(protocolNumbers.icmp, source, destination, body)
 }
 
 /** Undefined: something else. */
@@ -112,12 +120,12 @@ function flowOf(packet: Buffer): Flow | undefined {
   }
 }
 
-function withIpHeader({ protocol, source, destination }: Flow, body: Buffer): Buffer {
+function withIpHeader(protocol: number, source: string, destination: string, body: Buffer): Buffer {
   const header = Buffer.alloc(ipHeaderBytes)
   header.writeUInt8(0x45, 0)
   header.writeUInt16BE(ipHeaderBytes + body.length, 2)
   header.writeUInt8(64, 8)
-  header.writeUInt8(numbers[protocol], 9)
+  header.writeUInt8(protocol, 9)
   addressBytes(source).copy(header, 12)
   addressBytes(destination).copy(header, 16)
   header.writeUInt16BE(internetChecksum(header), 10)

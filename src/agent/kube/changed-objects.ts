@@ -42,6 +42,11 @@ export class ChangedObjects<T extends KubeObject> {
     return this.#reflector.cache.get(key)
   }
 
+  /** Everything that is known; what is taken from it is of one moment. */
+  all(): Iterable<T> {
+    return this.#reflector.cache.snapshot().objects.values()
+  }
+
   /** Objects that do not even parse, in words. The last version of them that did goes on being used. */
   get malformed(): readonly string[] {
     const { resource } = this.#reflector

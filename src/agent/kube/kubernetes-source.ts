@@ -13,6 +13,7 @@ import type { NativePodNetwork } from '../../kube/native-pod-network.ts'
 import { systemScheduler } from '../../kube/scheduler.ts'
 import type { AddressSource, ServedNode } from '../address-source.ts'
 import type { KubernetesConfig } from '../config.ts'
+import type { DeniedFlow } from '../denied-flow.ts'
 import type { PolicyEngine, PolicyEngineOptions } from '../policy/policy-engine.ts'
 import type { PodGuard } from '../pod-guard.ts'
 import type { ServiceProxy, ServiceProxyOptions } from '../services/service-proxy.ts'
@@ -126,7 +127,7 @@ export class KubernetesSource implements AddressSource {
   }
 
   get guard(): PodGuard | undefined {
-    return this.#policy
+    return this.#policy?.guard
   }
 
   vnics(state: NetnsState): readonly Vnic[] | undefined {
@@ -177,6 +178,10 @@ export class KubernetesSource implements AddressSource {
       services: this.#proxy?.status(),
       policy: this.#policy?.status(),
     })
+  }
+
+  async deniedFlows(signal: AbortSignal): Promise<Result<readonly DeniedFlow[], string> | undefined> {
+    return this.#policy?.deniedFlows(signal)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -111,7 +111,11 @@ describe('where our rules are at work', () => {
 
   test('a Calico that comes later is told of once, and when it goes', () => {
     const watch = newWatch()
-    const lookAgain = (): void => withNetns(netns.fd, () => void watch.lookAgain())
+    const lookAgain = (): void => {
+      withNetns(netns.fd, () => {
+        watch.lookAgain()
+      })
+    }
     lookAgain()
     expect({ seen: watch.seen, logged }).toEqual({ seen: [], logged: [] })
     run('iptables-nft-restore', '*filter\n:cali-FORWARD - [0:0]\nCOMMIT\n')

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { PodIdentity } from '../../base/attachment.ts'
+import type { Ipv4 } from '../../base/ip.ts'
 import { hostIfname } from '../../datapath/host-ifname.ts'
 import type { PolicyPod } from '../../kube/policy-pod.ts'
 import type { InterfaceSubject, PodInterface } from '../../policy/policy-rules.ts'
@@ -13,6 +14,14 @@ interface LocalPod {
   readonly uids: ReadonlySet<string>
   /** What the interfaces of its name are called whose attachment does not say the pod. */
   readonly ifname: string
+}
+
+/** Whose an interface is, as far as it is known. */
+export interface InterfaceHolder {
+  /** `namespace/name`; absent: a container of no pod, or of one that nobody knows. */
+  readonly pod: string | undefined
+  /** Nothing passes yet, whatever is said about a pod of that name. */
+  readonly isClosed: boolean
 }
 
 /**
@@ -71,6 +80,20 @@ export class InterfaceBindings {
   /** As of the last `takeChange`. */
   subjectOf(name: string): InterfaceSubject {
     return this.#told.get(name)?.subject ?? closed
+  }
+
+  /** As of the last `takeChange`. */
+  holderOf(name: string): InterfaceHolder {
+    const subject = this.subjectOf(name)
+    const { pod } = this.#interfaces.get(name) ?? {}
+    const named = pod === undefined ? undefined : `${pod.namespace}/${pod.name}`
+    return { pod: subject.kind === 'pod' ? subject.key : named, isClosed: subject.kind === 'closed' }
+  }
+
+  /** Undefined: no interface of this node has the address. */
+  holderOfAddress(address: Ipv4): InterfaceHolder | undefined {
+    const one = [...this.#interfaces.values()].find((candidate) => candidate.address === address)
+    return one && this.holderOf(one.name)
   }
 
   /** Why this pod is not known by the API server's lists; undefined: it is. */

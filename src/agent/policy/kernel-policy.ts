@@ -1,7 +1,9 @@
 import type { Logger } from '../../base/logger.ts'
 import { err, ok, type Result } from '../../base/result.ts'
 import { hostIfnamePattern } from '../../datapath/host-ifname.ts'
+import type { ElementCount } from '../../nftables/element-counts.ts'
 import type { Libnftables } from '../../nftables/libnftables.ts'
+import type { Table } from '../../nftables/model.ts'
 import { type AppliedStats, NftablesWriter } from '../../nftables/writer.ts'
 import { type PolicyRuleChange, PolicyRuleset } from '../../policy/policy-rules.ts'
 import { policyTableName } from '../../policy/rule-names.ts'
@@ -65,8 +67,7 @@ export class KernelPolicy implements AsyncDisposable {
     const revision = this.#revision
     if (this.applied >= revision) return ok(undefined)
     const { observer, logger } = this.#options
-    const table = this.#rules.table()
-    const applied = await this.#writer.apply(table, signal)
+    const applied = await this.#writer.apply(this.#rules.table(), signal)
     if (!applied.ok) {
       observer.failed()
       this.#lastError = applied.error.message
@@ -75,9 +76,20 @@ export class KernelPolicy implements AsyncDisposable {
     this.#lastError = undefined
     this.#isLost = false
     this.#applied = Math.max(this.#applied, revision)
-    observer.synced({ ...applied.value, chains: table.chains.size, sets: table.sets.size })
+    observer.synced(applied.value)
     logger.debug('policy.applied', { ...applied.value, revision })
     return ok(undefined)
+  }
+
+  /** The newest revision; undefined: the kernel has none from here. */
+  get table(): Table | undefined {
+    return this.applied > 0 ? this.#rules.table() : undefined
+  }
+
+  /** What a set of the kernel's table counted, which it is listed for. */
+  async counts(set: string, signal: AbortSignal): Promise<Result<readonly ElementCount[], string>> {
+    const counts = await this.#writer.counts(set, signal)
+    return counts.ok ? counts : err(counts.error.message)
   }
 
   /** The table stays. */
@@ -94,6 +106,7 @@ export class KernelPolicy implements AsyncDisposable {
     const { observer, logger, onRepaired } = this.#options
     if (outcome.ok) {
       this.#isLost = false
+      observer.synced(outcome.value)
       logger.info('policy.repaired', { ...outcome.value })
     } else {
       observer.failed()

@@ -1,21 +1,23 @@
 import type { PodIdentity } from '../../base/attachment.ts'
 import type { Logger } from '../../base/logger.ts'
 import { err, ok, type Result } from '../../base/result.ts'
-import { formatFieldErrors } from '../../base/schema.ts'
 import type { ApiClient } from '../../kube/api-client.ts'
 import type { Random, Scheduler } from '../../kube/scheduler.ts'
 import { Libnftables } from '../../nftables/libnftables.ts'
-import { PolicyIndex, type PolicyTableChange } from '../../policy/policy-index.ts'
+import { PolicyIndex } from '../../policy/policy-index.ts'
 import { PokedWorker } from '../kube/poked-worker.ts'
+import type { DeniedFlow } from '../denied-flow.ts'
 import type { GuardedInterface, PodGuard } from '../pod-guard.ts'
 import type { VcnPolicyConfig } from '../policy-config.ts'
 import type { PolicyStatus } from '../status.ts'
 import { CalicoWatch } from './calico-watch.ts'
+import { CountedGuard } from './counted-guard.ts'
 import { InterfaceBindings } from './interface-bindings.ts'
 import { KernelPolicy } from './kernel-policy.ts'
 import { PolicyFeed } from './policy-feed.ts'
-import { nobodyCounts, type PolicyObserver } from './policy-observer.ts'
-import { describePolicy } from './policy-status.ts'
+import type { PolicyObserver } from './policy-observer.ts'
+import { PolicyReports, type PolicyReportsOptions, type ReportedEngine } from './policy-reports.ts'
+import { describePolicy, logProblems } from './policy-status.ts'
 import { Progress } from './progress.ts'
 
 export interface PolicyEngineOptions {
@@ -39,8 +41,11 @@ const calicoIntervalMs = 10_000
  * what is in the kernel. The table stays when the agent ends.
  */
 export class PolicyEngine implements PodGuard {
+  /** To be asked in the engine's place. */
+  readonly guard: PodGuard
   readonly #options: PolicyEngineOptions
-  readonly #observer: PolicyObserver = nobodyCounts
+  readonly #reports: PolicyReports
+  readonly #observer: PolicyObserver
   readonly #feed: PolicyFeed
   readonly #bindings: InterfaceBindings
   readonly #kernel: KernelPolicy
@@ -58,14 +63,20 @@ export class PolicyEngine implements PodGuard {
   #lastSyncMs: number | undefined
 
   /** In the node's namespace. */
-  static create(options: PolicyEngineOptions): Result<PolicyEngine, string> {
+  static async create(options: PolicyEngineOptions): Promise<Result<PolicyEngine, string>> {
     const library = Libnftables.load()
-    return library.ok ? ok(new PolicyEngine(options, library.value)) : err(`policy: ${library.error}`)
+    if (!library.ok) return err(`policy: ${library.error}`)
+    const metrics =
+      options.config.metrics === undefined ? undefined : (await import('./policy-metrics.ts')).policyMetrics
+    return ok(new PolicyEngine(options, library.value, metrics))
   }
 
-  private constructor(options: PolicyEngineOptions, library: Libnftables) {
-    const { nodeName, scheduler, random, logger } = options
+  private constructor(options: PolicyEngineOptions, library: Libnftables, metrics: PolicyReportsOptions['metrics']) {
+    const { config, nodeName, scheduler, random, logger } = options
     this.#options = options
+    this.#reports = new PolicyReports({ config, metrics, engine: () => this.#reported(), scheduler, logger })
+    this.#observer = this.#reports.observer
+    this.guard = new CountedGuard(this, this.#observer, scheduler)
     this.#calico = new CalicoWatch(logger)
     this.#bindings = new InterfaceBindings(nodeName)
     this.#feed = new PolicyFeed({ ...options, onChange: () => this.#heard() })
@@ -105,7 +116,7 @@ export class PolicyEngine implements PodGuard {
     for (const one of interfaces) this.#bindings.put(one)
     this.#worker.poke()
     try {
-      await Promise.all([this.#feed.run(signal), this.#worker.run(signal)])
+      await Promise.all([this.#feed.run(signal), this.#worker.run(signal), this.#reports.run(signal)])
     } finally {
       this.#stopping.abort()
       this.#progress.made()
@@ -159,8 +170,25 @@ export class PolicyEngine implements PodGuard {
       lastSyncMs: this.#lastSyncMs,
       index: this.#index,
       calico: this.#calico.seen,
+      closedPorts: this.#reports.problems,
       malformed: this.#feed.malformed,
     })
+  }
+
+  /** Of the last minute. */
+  async deniedFlows(signal: AbortSignal): Promise<Result<readonly DeniedFlow[], string>> {
+    const missing = this.#whyNotReady()
+    return missing === undefined ? this.#reports.deniedFlows(signal) : err(missing)
+  }
+
+  #reported(): ReportedEngine {
+    return {
+      kernel: this.#kernel,
+      feed: this.#feed,
+      bindings: this.#bindings,
+      index: this.#index,
+      lastSyncMs: this.#lastSyncMs,
+    }
   }
 
   #heard(): void {
@@ -194,7 +222,7 @@ export class PolicyEngine implements PodGuard {
     if (this.#index === undefined) return
     const objects = this.#feed.take()
     const change = this.#index.apply(objects)
-    this.#tell(change)
+    logProblems(change.problems, this.#options.logger)
     this.#bindings.putPods(objects.pods)
     this.#kernel.change({ ...change, interfaces: this.#bindings.takeChange() })
   }
@@ -218,7 +246,9 @@ export class PolicyEngine implements PodGuard {
       this.#lastSyncMs = scheduler.nowMs()
       if (heardMs !== undefined) this.#observer.programmed(scheduler.monotonicMs() - heardMs)
       for (const [name, revision] of this.#leaving) {
-        if (this.#kernel.applied >= revision) this.#leaving.delete(name)
+        if (this.#kernel.applied < revision) continue
+        this.#leaving.delete(name)
+        this.#observer.left(name)
       }
     } else {
       this.#heardMs ??= heardMs
@@ -261,13 +291,5 @@ export class PolicyEngine implements PodGuard {
 
   #whyNotProgrammed(): string {
     return this.#kernel.problem ?? 'the kernel does not have the rules yet'
-  }
-
-  #tell({ problems }: PolicyTableChange): void {
-    const { logger } = this.#options
-    for (const { key, after } of problems) {
-      if (after === undefined || after.length === 0) logger.info('policy.problem.solved', { policy: key })
-      else logger.warn('policy.problem', { policy: key, problem: formatFieldErrors(after) })
-    }
   }
 }

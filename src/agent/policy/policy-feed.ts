@@ -61,6 +61,11 @@ export class PolicyFeed {
     return this.#all().flatMap(({ malformed }) => malformed)
   }
 
+  /** Of the whole cluster. */
+  pods(): Iterable<PolicyPod> {
+    return this.#pods.all()
+  }
+
   /** The last state of everything that changed since the last call. */
   take(): Required<PolicyObjectChanges> {
     return {

@@ -7,15 +7,18 @@ export interface PolicyObserver {
   failed(): void
   /** From the API server's word of a change to the kernel's having it. */
   programmed(latencyMs: number): void
+  /** How long an ADD waited in all for its pod's isolation; `isInTime`: and then had it. */
+  waited(waitMs: number, isInTime: boolean): void
+  /** The kernel has nothing of an interface any more. */
+  left(ifname: string): void
 }
 
-export interface PolicySync extends AppliedStats {
-  readonly chains: number
-  readonly sets: number
-}
+export type PolicySync = Pick<AppliedStats, 'how' | 'elapsedMs'>
 
 export const nobodyCounts: PolicyObserver = {
   synced: () => undefined,
   failed: () => undefined,
   programmed: () => undefined,
+  waited: () => undefined,
+  left: () => undefined,
 }

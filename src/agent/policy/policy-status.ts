@@ -1,5 +1,7 @@
-import { formatFieldErrors } from '../../base/schema.ts'
+import type { Logger } from '../../base/logger.ts'
+import { type FieldError, formatFieldErrors } from '../../base/schema.ts'
 import type { PolicyIndex } from '../../policy/policy-index.ts'
+import type { Change } from '../../policy/policy-table.ts'
 import type { PolicyStatus } from '../status.ts'
 import { shortened } from '../kube/told-problems.ts'
 
@@ -14,15 +16,17 @@ export interface PolicyParts {
   /** Absent: the objects are not known yet. */
   readonly index: Pick<PolicyIndex, 'totals' | 'problems'> | undefined
   readonly calico: readonly string[]
+  readonly closedPorts: readonly string[]
   readonly malformed: readonly string[]
 }
 
 export function describePolicy(parts: PolicyParts): PolicyStatus {
-  const { refusal, problem, missing, lastSyncMs, index, calico, malformed } = parts
+  const { refusal, problem, missing, lastSyncMs, index, calico, closedPorts, malformed } = parts
   const waiting = missing.length > 0 ? `the API server has not told yet: ${missing.join(', ')}` : undefined
   const because = refusal ?? problem ?? waiting
   const problems = [
     ...(calico.length === 0 ? [] : [`Calico is on this node, too: ${calico.slice(0, 3).join(', ')}`]),
+    ...closedPorts,
     ...malformed,
     ...[...(index?.problems() ?? [])].map(([policy, errors]) => `${policy}: ${formatFieldErrors(errors)}`),
   ]
@@ -35,6 +39,14 @@ export function describePolicy(parts: PolicyParts): PolicyStatus {
     policies,
     ...(lastSyncMs !== undefined && { lastSyncMs }),
     problems: shortened(problems),
+  }
+}
+
+/** By policy, what is wrong with it now. */
+export function logProblems(problems: readonly Change<readonly FieldError[]>[], logger: Logger): void {
+  for (const { key, after } of problems) {
+    if (after === undefined || after.length === 0) logger.info('policy.problem.solved', { policy: key })
+    else logger.warn('policy.problem', { policy: key, problem: formatFieldErrors(after) })
   }
 }
 

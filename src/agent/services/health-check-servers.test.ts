@@ -6,7 +6,7 @@ import { FakeScheduler } from '../../kube/fake-scheduler.fixture.ts'
 import type { Change } from '../../proxy/claims.ts'
 import type { HealthCheck } from '../../proxy/service-table.ts'
 import { HealthCheckServers } from './health-check-servers.ts'
-import { retryMs } from './patient-server.ts'
+import { retryMs } from '../http/patient-server.ts'
 
 const here = '127.0.0.1' as Ip
 const other = '127.0.0.2' as Ip
@@ -115,7 +115,7 @@ describe('a healthCheckNodePort', () => {
     await scheduler.advance(retryMs)
     await expect.poll(() => probe(here, port), patience).toContain('200')
     expect(servers.problems).toEqual([])
-    expect(told).toEqual([`services.port.failed ${JSON.stringify(problem)}`, 'services.port.opened ""'])
+    expect(told).toEqual([`port.failed ${JSON.stringify(problem)}`, 'port.opened ""'])
   })
 
   it('at an address that the node does not have is told', async () => {

@@ -5,7 +5,7 @@ import type { Scheduler } from '../../kube/scheduler.ts'
 import type { Change } from '../../proxy/claims.ts'
 import type { HealthCheck } from '../../proxy/service-table.ts'
 import { sendJson } from './json-answer.ts'
-import { PatientServer } from './patient-server.ts'
+import { PatientServer } from '../http/patient-server.ts'
 
 export interface HealthCheckServersOptions {
   /** Whether the rules in the kernel are those that they should be. */

@@ -1,8 +1,8 @@
 import { exponentialBuckets, linearBuckets } from 'prom-client/lib/bucketGenerators.js'
 import Counter from 'prom-client/lib/counter.js'
-import Gauge from 'prom-client/lib/gauge.js'
 import Histogram from 'prom-client/lib/histogram.js'
 import Registry from 'prom-client/lib/registry.js'
+import { addGauge, type Sample } from '../http/sampled-gauge.ts'
 import type { FinishedSync, ProxyFigures, ProxyObserver } from './proxy-observer.ts'
 
 // Names, labels, help and buckets of what begins with kubeproxy_ are kube-proxy's (pkg/proxy/metrics/metrics.go of
@@ -109,20 +109,9 @@ function addCounters(registry: Registry) {
   return counters
 }
 
-type Sample = readonly [labels: Readonly<Record<string, string>>, value: number | undefined]
-
 function addFigures(registry: Registry, figures: () => ProxyFigures): void {
-  const gauge = (name: string, help: string, labelNames: readonly string[], read: (now: ProxyFigures) => Sample[]) => {
-    const made: Gauge = new Gauge({
-      name,
-      help,
-      labelNames: [...labelNames],
-      registers: [registry],
-      collect: () => {
-        for (const [labels, value] of read(figures())) if (value !== undefined) made.set({ ...labels }, value)
-      },
-    })
-  }
+  const gauge = (name: string, help: string, labelNames: readonly string[], read: (now: ProxyFigures) => Sample[]) =>
+    addGauge(registry, { name, help, labelNames, read: () => read(figures()) })
   const seconds = (ms: number | undefined): number | undefined => (ms === undefined ? undefined : ms / 1000)
   gauge(
     'kubeproxy_sync_proxy_rules_last_timestamp_seconds',

@@ -6,7 +6,7 @@ import type { Change } from '../../proxy/claims.ts'
 import type { HealthCheck } from '../../proxy/service-table.ts'
 import type { ServicesConfig } from '../config.ts'
 import { HealthCheckServers } from './health-check-servers.ts'
-import { PatientServer } from './patient-server.ts'
+import { PatientServer } from '../http/patient-server.ts'
 
 export interface ProxyServersOptions {
   readonly config: Pick<ServicesConfig, 'health' | 'metrics'>

@@ -20,6 +20,7 @@ interface UpFlags {
   readonly seed?: number
   readonly pods: boolean
   readonly services: boolean
+  readonly policy: boolean
   readonly keepOnFailure: boolean
 }
 
@@ -33,11 +34,12 @@ export function upCommand(): Command {
     .option('--seed <number>', 'the same number gives the same addresses', viaResult(parseSeed))
     .option('--no-pods', 'nodes only; add pods by: vcnctl lab pod add')
     .option('--no-services', 'of a cluster: its agents leave Services alone (docs/services.md)')
+    .option('--no-policy', 'of a cluster: nothing enforces network policies (docs/network-policy.md)')
     .option('--keep-on-failure', 'leave what stands when something fails, to look at it', false)
     .action(async (flags: UpFlags) => {
       requireRoot()
       const file = flags.scenario ?? (flags.cluster ? clusterScenarioFile : defaultScenarioFile)
-      const scenario = withServices(loadScenario(file), flags.services)
+      const scenario = withFlags(loadScenario(file), flags)
       const existingKubeconfig = flags.kubeconfig === undefined ? undefined : await checkedKubeconfig(flags.kubeconfig)
       const seed = flags.seed ?? scenario.seed ?? randomSeed()
       const { name, pods: withPods, keepOnFailure } = flags
@@ -77,9 +79,11 @@ export function loadScenario(file: string): Scenario {
 }
 
 /** What the scenario has turned off stays off. */
-function withServices(scenario: Scenario, isWanted: boolean): Scenario {
+function withFlags(scenario: Scenario, { services, policy }: Pick<UpFlags, 'services' | 'policy'>): Scenario {
   const { cluster } = scenario
-  return cluster === undefined || isWanted ? scenario : { ...scenario, cluster: { ...cluster, services: false } }
+  if (cluster === undefined) return scenario
+  const off = { ...(!services && { services: false }), ...(!policy && { policy: 'off' as const }) }
+  return { ...scenario, cluster: { ...cluster, ...off } }
 }
 
 /** Its absolute path. What cannot be used is said before anything is made. */

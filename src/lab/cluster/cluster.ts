@@ -17,7 +17,7 @@ import { serveControl } from './control-server.ts'
 import { renderControllerConfig } from './controller-file.ts'
 import { type KubeAccess, openKubeAccess } from './kube-access.ts'
 import { LabCloud } from './lab-cloud.ts'
-import { applyManifests, readDeployManifests } from './manifests.ts'
+import { applyManifests, readDeployManifests, readLabManifests } from './manifests.ts'
 import { planNewNode } from './new-node.ts'
 import { deleteNode, registerNode } from './node-objects.ts'
 import { runNodeSide } from './node-side.ts'
@@ -99,7 +99,8 @@ export class Cluster implements AsyncDisposable {
     const { client, server } = this.#kube
     const { signal } = this.#stopped
     this.#save()
-    await applyManifests(client, readDeployManifests(), signal)
+    const others = server === undefined ? [] : readLabManifests()
+    await applyManifests(client, [...readDeployManifests(), ...others], signal)
     writeFileSync(this.#paths.ociKey, this.#cloud.key.privateKey, { mode: 0o600 })
     const podSubnetIds = this.#settings.podSubnets.map((name) => this.#cloud.subnetId(name))
     const { key, api } = this.#cloud

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { expect, onTestFinished, test } from 'vitest'
-import { readDeployManifests } from './manifests.ts'
+import { readDeployManifests, readLabManifests } from './manifests.ts'
 
 const several = `
 apiVersion: v1
@@ -42,4 +42,9 @@ test('roles and accounts are applied, workloads and their settings are not', () 
 test('the project’s own resource is among its manifests', () => {
   const names = readDeployManifests().map(({ manifest }) => manifest.metadata.name)
   expect(names).toContain('nativepodnetworks.oci.oraclecloud.com')
+})
+
+test('a lab has a definition of ClusterNetworkPolicy of its own', () => {
+  const names = readLabManifests().map(({ manifest }) => manifest.metadata.name)
+  expect(names).toEqual(['clusternetworkpolicies.policy.networking.k8s.io'])
 })

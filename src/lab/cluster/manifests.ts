@@ -10,6 +10,7 @@ import { type JsonObject, type Manifest, parseUntyped, type Resource, type Untyp
 import { nativePodNetworks } from '../../kube/resources.ts'
 
 const deployDirectory = `${import.meta.dirname}/../../../deploy`
+const labDirectory = `${import.meta.dirname}/../manifests`
 const retryMs = 100
 
 export interface TypedManifest {
@@ -39,6 +40,11 @@ export function readDeployManifests(directory: string = deployDirectory): readon
   )
   // What lies in a namespace needs it first.
   return applied.toSorted((a, b) => Number(b.resource.kind === 'Namespace') - Number(a.resource.kind === 'Namespace'))
+}
+
+/** What others install in a real cluster, for the lab's own API server. */
+export function readLabManifests(): readonly TypedManifest[] {
+  return readDeployManifests(labDirectory)
 }
 
 export function parseManifests(text: string): readonly TypedManifest[] {
@@ -74,7 +80,7 @@ function typedManifest(raw: unknown): TypedManifest {
     group: slash < 0 ? '' : apiVersion.slice(0, slash),
     version: apiVersion.slice(slash + 1),
     // True of every kind that is applied here.
-    plural: `${kind.toLowerCase()}s`,
+    plural: `${kind.toLowerCase()}s`.replace(/ys$/, 'ies'),
     kind,
     namespaced: metadata.namespace !== undefined,
     parse: parseUntyped,

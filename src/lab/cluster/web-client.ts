@@ -1,3 +1,4 @@
+import type net from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { err, ok, type Result, unwrap } from '../../base/result.ts'
 import { openNetns } from '../../linux/netns.ts'
@@ -62,6 +63,51 @@ export function askWebServer(
       settle(answer === undefined ? err(`an answer of somebody else: ${received}`) : ok({ ...answer, localPort }))
     })
   })
+}
+
+/** Whether a server accepts a connection, also one that is busy with another. */
+export function canConnect(netns: string, { address, port, timeoutMs = usualTimeoutMs }: WebAddress): Promise<boolean> {
+  using opened = unwrap(openNetns(netnsPath(netns)))
+  const socket = connectIn(opened, address, port)
+  return new Promise((resolve) => {
+    const settle = (isConnected: boolean): void => {
+      socket.destroy()
+      resolve(isConnected)
+    }
+    socket.setTimeout(timeoutMs, () => settle(false))
+    socket.once('connect', () => settle(true))
+    socket.once('error', () => settle(false))
+  })
+}
+
+/** A connection to a web server whose request is not complete until `finish`. */
+export class OpenRequest implements Disposable {
+  /** When the beginning of the request is on its way. */
+  readonly connected: Promise<void>
+  readonly #socket: net.Socket
+  #received = ''
+
+  constructor(netns: string, { address, port }: WebAddress) {
+    using opened = unwrap(openNetns(netnsPath(netns)))
+    this.#socket = connectIn(opened, address, port)
+    this.connected = new Promise((resolve, reject) => {
+      this.#socket.once('error', reject)
+      this.#socket.once('connect', () => this.#socket.write('GET / HTTP/1.0\r\n', () => resolve()))
+    })
+    this.#socket.on('data', (chunk: Buffer) => (this.#received += chunk.toString('latin1')))
+  }
+
+  get received(): string {
+    return this.#received
+  }
+
+  finish(): void {
+    this.#socket.write('\r\n')
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket.destroy()
+  }
 }
 
 /** One connection after the other, almost without a pause, until `stopped`; the last one is waited for. */

@@ -1,4 +1,4 @@
-import { type JsonValue, type KubeObject, listAt, numberAt, objectAt, textAt } from './objects.ts'
+import { type JsonObject, type JsonValue, type KubeObject, listAt, numberAt, objectAt, textAt } from './objects.ts'
 import type { Resource } from './resources.ts'
 import { age, ageColumn, type Column, column, conditionOf, joined, nameColumn } from './tables.ts'
 
@@ -12,6 +12,29 @@ const wide = { wide: true }
 
 const selectorText = (selector: JsonValue | undefined): string =>
   joined(Object.entries(objectAt(selector)).map(([key, value]) => `${key}=${textAt(value)}`))
+
+/** As metav1.FormatLabelSelector: by key. */
+const labelSelectorText = (selector: JsonObject): string => {
+  const labels = Object.entries(objectAt(selector, 'matchLabels')).map(([key, value]) => [
+    key,
+    `${key}=${textAt(value)}`,
+  ])
+  const expressions = listAt(selector, 'matchExpressions').map((expression) => {
+    const key = textAt(expression, 'key')
+    const values = listAt(expression, 'values').map((value) => textAt(value))
+    const text = operatorTexts[textAt(expression, 'operator')]?.(key, values.sort().join(','))
+    return [key, text ?? `${key} ${textAt(expression, 'operator')}`]
+  })
+  const byKey = [...labels, ...expressions].sort(([a = ''], [b = '']) => (a < b ? -1 : 1))
+  return joined(byKey.map(([, text = '']) => text))
+}
+
+const operatorTexts: Readonly<Record<string, (key: string, values: string) => string>> = {
+  In: (key, values) => `${key} in (${values})`,
+  NotIn: (key, values) => `${key} notin (${values})`,
+  Exists: (key) => key,
+  DoesNotExist: (key) => `!${key}`,
+}
 
 const count = (...path: readonly string[]) => {
   return (object: KubeObject): JsonValue => Object.keys(objectAt(object, ...path)).length
@@ -80,7 +103,7 @@ const coreColumns: Readonly<Record<string, readonly Column[]>> = {
   ],
   'networkpolicies.networking.k8s.io': [
     nameColumn,
-    column('Pod-Selector', (object) => selectorText(objectAt(object, 'spec', 'podSelector', 'matchLabels'))),
+    column('Pod-Selector', (object) => labelSelectorText(objectAt(object, 'spec', 'podSelector'))),
     ageColumn,
   ],
   'leases.coordination.k8s.io': [

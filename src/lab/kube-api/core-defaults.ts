@@ -67,8 +67,12 @@ const coreDefaults: Readonly<Record<string, (object: KubeObject) => KubeObject>>
       const list = objectAt(policy, 'spec')[name]
       return list === undefined ? {} : { [name]: listAt(policy, 'spec', name).map(defaultRule) }
     }
-    const spec = { podSelector: {}, policyTypes: ['Ingress', ...egress], ...objectAt(policy, 'spec') }
-    return { ...policy, spec: { ...spec, ...rules('ingress'), ...rules('egress') } }
+    const given = listAt(policy, 'spec', 'policyTypes')
+    const policyTypes = given.length > 0 ? given : ['Ingress', ...egress]
+    return {
+      ...policy,
+      spec: { podSelector: {}, ...objectAt(policy, 'spec'), policyTypes, ...rules('ingress'), ...rules('egress') },
+    }
   },
 }
 

@@ -40,6 +40,7 @@ const rules: Readonly<Record<string, (object: KubeObject) => readonly Cause[]>> 
       listAt(endpoint, 'addresses').length === 0 ? [required(`endpoints[${index}].addresses`)] : [],
     ),
   ],
+  // No more than this: what else a real server refuses today, older ones have let in, and the engine has to live with it.
   'networkpolicies.networking.k8s.io': (policy) =>
     listAt(policy, 'spec', 'policyTypes').flatMap((type, index) =>
       unsupported(`spec.policyTypes[${index}]`, textAt(type), ['Egress', 'Ingress']),

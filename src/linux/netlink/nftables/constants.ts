@@ -41,6 +41,7 @@ export const NFTA_SET_ELEM_LIST_ELEMENTS = 3
 export const NFTA_SET_ELEM_KEY = 1
 export const NFTA_SET_ELEM_DATA = 2
 export const NFTA_SET_ELEM_FLAGS = 3
+export const NFTA_SET_ELEM_EXPR = 7
 export const NFTA_SET_ELEM_KEY_END = 10
 export const NFT_SET_ELEM_INTERVAL_END = 1
 export const NFTA_DATA_VALUE = 1
@@ -48,6 +49,10 @@ export const NFTA_DATA_VERDICT = 2
 export const NFTA_VERDICT_CODE = 1
 export const NFTA_VERDICT_CHAIN = 2
 export const NFTA_GEN_ID = 1
+export const NFTA_EXPR_NAME = 1
+export const NFTA_EXPR_DATA = 2
+export const NFTA_COUNTER_BYTES = 1
+export const NFTA_COUNTER_PACKETS = 2
 
 /** enum nft_verdicts, and NF_DROP and NF_ACCEPT of linux/netfilter.h. */
 export const verdictCodes = { accept: 1, drop: 0, continue: -1, jump: -3, goto: -4, return: -5 } as const

@@ -9,6 +9,7 @@ const decoders = {
   rule: objects.decodeRule,
   set: objects.decodeSet,
   elements: objects.decodeSetElements,
+  counts: objects.decodeSetCounts,
 }
 
 test.each(Object.entries(decoders))('bytes that are no %s are malformed, and nothing worse', (_, decode) => {

@@ -80,15 +80,36 @@ export function decodeSet(body: Buffer): SetObject {
 /** Bytes of an element; of a value that is a verdict, or of none, ''. */
 export type RawEntry = readonly [key: string, data: string]
 
+/** How many packets met an element. */
+export interface RawCount {
+  readonly key: string
+  readonly packets: number
+  readonly bytes: number
+}
+
 /** The elements in one message of a dump. */
 export function decodeSetElements(body: Buffer): readonly RawEntry[] {
-  const list = attributesOf(body).bytes(nft.NFTA_SET_ELEM_LIST_ELEMENTS)
-  if (list === undefined) return []
-  return listItems(list).map((item): RawEntry => {
-    const element = Attributes.decode(item)
+  return elementsIn(body).map((element): RawEntry => {
     const data = element.nested(nft.NFTA_SET_ELEM_DATA)?.bytes(nft.NFTA_DATA_VALUE)
     return [keyOfElement(element), data?.toString('latin1') ?? '']
   })
+}
+
+/** The counters in one message of a dump; of a set without them, none. */
+export function decodeSetCounts(body: Buffer): readonly RawCount[] {
+  return elementsIn(body).flatMap((element): readonly RawCount[] => {
+    const expression = element.nested(nft.NFTA_SET_ELEM_EXPR)
+    const counter = expression?.text(nft.NFTA_EXPR_NAME) === 'counter' && expression.nested(nft.NFTA_EXPR_DATA)
+    if (counter === undefined || counter === false) return []
+    const numberOf = (type: number): number => Number(required(counter, type, 8).readBigUInt64BE(0))
+    const [packets, bytes] = [numberOf(nft.NFTA_COUNTER_PACKETS), numberOf(nft.NFTA_COUNTER_BYTES)]
+    return [{ key: keyOfElement(element), packets, bytes }]
+  })
+}
+
+function elementsIn(body: Buffer): readonly Attributes[] {
+  const list = attributesOf(body).bytes(nft.NFTA_SET_ELEM_LIST_ELEMENTS)
+  return list === undefined ? [] : listItems(list).map((item) => Attributes.decode(item))
 }
 
 /** The key in an element's attributes, as bytes. */

@@ -89,12 +89,12 @@ export class NftablesSocket implements Disposable {
    * loop: 60,000 elements take 0.2 s.
    */
   async setElements(address: TableAddress, set: string): Promise<readonly objects.RawEntry[]> {
-    const request = objects.setElementsRequest(address, set)
-    for (let attempt = 0; attempt < dumpAttempts; attempt++) {
-      const entries = await this.#exclusively(() => this.#setElementsOnce(request))
-      if (entries !== undefined) return entries
-    }
-    throw interruptedTooOften()
+    return this.#dumpSet(address, set, objects.decodeSetElements)
+  }
+
+  /** The counters of a set's elements; empty when it is not there or has none. As slow as `setElements`. */
+  async setCounts(address: TableAddress, set: string): Promise<readonly objects.RawCount[]> {
+    return this.#dumpSet(address, set, objects.decodeSetCounts)
   }
 
   /**
@@ -178,14 +178,23 @@ export class NftablesSocket implements Disposable {
     }
   }
 
-  async #setElementsOnce(request: Buffer): Promise<readonly objects.RawEntry[] | undefined> {
-    const entries: objects.RawEntry[] = []
+  async #dumpSet<T>(address: TableAddress, set: string, decode: (body: Buffer) => readonly T[]): Promise<readonly T[]> {
+    const request = objects.setElementsRequest(address, set)
+    for (let attempt = 0; attempt < dumpAttempts; attempt++) {
+      const entries = await this.#exclusively(() => this.#dumpSetOnce(request, decode))
+      if (entries !== undefined) return entries
+    }
+    throw interruptedTooOften()
+  }
+
+  async #dumpSetOnce<T>(request: Buffer, decode: (body: Buffer) => readonly T[]): Promise<readonly T[] | undefined> {
+    const entries: T[] = []
     const parts = this.#dumpParts(this.#send(nft.NFT_MSG_GETSETELEM, request, dumpFlags))
     for (;;) {
       const part = this.#whenThere(() => parts.next())
       if (part === undefined) return []
       if (part.done === true) return part.value === 'complete' ? entries : undefined
-      for (const body of part.value) entries.push(...objects.decodeSetElements(body))
+      for (const body of part.value) entries.push(...decode(body))
       await setImmediate()
     }
   }

@@ -61,7 +61,7 @@ export class PatientServer implements AsyncDisposable {
   #opened(): void {
     if (this.#problem === undefined) return
     this.#problem = undefined
-    this.#options.logger.info('services.port.opened', this.#subject())
+    this.#options.logger.info('port.opened', this.#subject())
   }
 
   #failed(server: Server, { code = '', message }: NodeJS.ErrnoException): void {
@@ -69,7 +69,7 @@ export class PatientServer implements AsyncDisposable {
     // Such as too many open files while a connection is accepted: it goes on listening.
     if (this.#isClosed || server.listening) return
     const problem = `${purpose}: cannot listen on ${listen.address} port ${listen.port}: ${reasons[code] ?? message}`
-    if (problem !== this.#problem) logger.warn('services.port.failed', { ...this.#subject(), problem })
+    if (problem !== this.#problem) logger.warn('port.failed', { ...this.#subject(), problem })
     this.#problem = problem
     this.#server = undefined
     this.#cancelRetry = scheduler.after(retryMs, () => this.#open())

@@ -1,0 +1,100 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { Command } from 'commander'
+import type { DeniedFlow } from '../../agent/denied-flow.ts'
+import type { Party } from '../../policy/decide-flow.ts'
+import { denialText } from '../../policy/decision-text.ts'
+import { defaultSocketPath, fetchDeniedFlows } from '../agent-client.ts'
+import { CliError } from '../cli-error.ts'
+import { interruptible } from '../interrupt.ts'
+import { formatTable } from '../table.ts'
+
+interface DeniedFlags {
+  readonly socket: string
+  readonly watch: boolean
+  readonly json: boolean
+}
+
+const timeoutMs = 10_000
+const watchIntervalMs = 1000
+
+export function deniedCommand(): Command {
+  return new Command('denied')
+    .description('flows that network policies of this node’s pods denied within the last minute, as the agent knows them')
+    .option('--socket <path>', 'socket of the agent', defaultSocketPath)
+    .option('--watch', 'go on and print flows again as more of their packets are denied', false)
+    .option('--json', 'for programs; with --watch a line for each flow', false)
+    .action(async (flags: DeniedFlags) => {
+      if (flags.watch) await interruptible((signal) => watch(flags, signal))
+      else await list(flags)
+    })
+}
+
+async function list({ socket, json }: DeniedFlags): Promise<void> {
+  const report = await fetchDeniedFlows(socket, AbortSignal.timeout(timeoutMs))
+  if (report.problem !== undefined) throw new CliError(report.problem)
+  process.stdout.write(json ? `${JSON.stringify(report)}\n` : describe(report.flows))
+}
+
+async function watch({ socket, json }: DeniedFlags, signal: AbortSignal): Promise<void> {
+  let before: ReadonlyMap<string, number> = new Map()
+  for (;;) {
+    const patience = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
+    const { problem, flows } = await fetchDeniedFlows(socket, patience)
+    if (problem !== undefined) throw new CliError(problem)
+    const known = before
+    for (const flow of flows) {
+      if (flow.packets === known.get(keyOf(flow))) continue
+      process.stdout.write(json ? `${JSON.stringify(flow)}\n` : `${new Date().toISOString()} ${sentence(flow)}\n`)
+    }
+    before = new Map(flows.map((flow) => [keyOf(flow), flow.packets]))
+    await delay(watchIntervalMs, undefined, { signal })
+  }
+}
+
+function describe(flows: readonly DeniedFlow[]): string {
+  if (flows.length === 0) return 'no flow was denied within the last minute\n'
+  return formatTable(
+    ['FROM', 'TO', 'PORT', 'DENIED AT', 'PACKETS', 'BECAUSE'],
+    flows.map((flow) => [
+      nameOf(flow.from),
+      nameOf(flow.to),
+      portOf(flow),
+      placeOf(flow),
+      String(flow.packets),
+      denialText(flow.direction, flow.decision),
+    ]),
+  )
+}
+
+function sentence(flow: DeniedFlow): string {
+  const { from, to, packets, direction, decision } = flow
+  const ends = `${nameOf(from)} → ${nameOf(to)}, ${portOf(flow)}`
+  return `${ends}: denied at ${placeOf(flow)}, ${packets} packets: ${denialText(direction, decision)}`
+}
+
+function placeOf({ direction, from, to }: DeniedFlow): string {
+  return `${direction} of ${shortNameOf(direction === 'egress' ? from : to)}`
+}
+
+function portOf({ protocol, port }: DeniedFlow): string {
+  return port === undefined ? protocol : `${port}/${protocol}`
+}
+
+function nameOf(party: Party): string {
+  return party.kind === 'outside' ? party.address : `${shortNameOf(party)} (${party.address})`
+}
+
+function shortNameOf(party: Party): string {
+  switch (party.kind) {
+    case 'pod':
+      return party.key
+    case 'node':
+      return `node ${party.name}`
+    case 'outside':
+      return party.address
+  }
+}
+
+function keyOf({ direction, from, to, protocol, port }: DeniedFlow): string {
+  return `${direction} ${from.address} ${to.address} ${protocol} ${port ?? ''}`
+}

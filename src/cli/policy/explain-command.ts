@@ -1,0 +1,92 @@
+import { existsSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { resolve } from 'node:path'
+import { Command } from 'commander'
+import { err, ok, type Result } from '../../base/result.ts'
+import { createApiClient } from '../../kube/http-api-client.ts'
+import { type KubeConfigSource, loadKubeConfig } from '../../kube/kube-config.ts'
+import { type ServiceProtocol, serviceProtocols } from '../../kube/service-port.ts'
+import { CliError } from '../cli-error.ts'
+import { describeExplanation, explanationJson } from './describe-explanation.ts'
+import { explainFlow, type Explanation } from './explain-flow.ts'
+import { resolveEnd } from './flow-end.ts'
+import { readPolicyObjects } from './policy-objects.ts'
+
+interface ExplainFlags {
+  readonly port?: string
+  readonly kubeconfig?: string
+  readonly json: boolean
+}
+
+export interface AskedPort {
+  readonly protocol: ServiceProtocol
+  readonly port: number
+}
+
+const timeoutMs = 60_000
+/** For scripts, as grep's: 0 yes, 1 no, 2 it could not be told. */
+const exitCodes = { allowed: 0, denied: 1, error: 2 } as const
+
+export function explainCommand(): Command {
+  return new Command('explain')
+    .description(
+      'may one pod reach another, and which rule of which policy decides; as the agents’ own engine judges what the API server holds now. Exit code: 0 allowed, 1 denied (without --port: any of it), 2 error',
+    )
+    .argument('<from>', 'NAMESPACE/POD, a pod of namespace default, a node’s name, or an IPv4 address outside')
+    .argument('<to>', 'likewise')
+    .option(
+      '--port <port>',
+      'of the destination, such as 80, 80/TCP or 53/UDP; without it, all that makes a difference',
+    )
+    .option('--kubeconfig <file>', 'the cluster’s; without it $KUBECONFIG, ~/.kube/config or the service account')
+    .option('--json', 'for programs', false)
+    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : exitCodes.error))
+    .action(async (from: string, to: string, flags: ExplainFlags) => {
+      try {
+        const explanation = await explain(from, to, flags)
+        const { json } = flags
+        process.stdout.write(
+          json ? `${JSON.stringify(explanationJson(explanation))}\n` : describeExplanation(explanation),
+        )
+        const isAllowed = explanation.cases.every(({ decision }) => decision.isAllowed)
+        process.exitCode = isAllowed ? exitCodes.allowed : exitCodes.denied
+      } catch (error) {
+        if (!(error instanceof CliError)) throw error
+        process.stderr.write(`vcnctl: ${error.message}\n`)
+        process.exitCode = exitCodes.error
+      }
+    })
+}
+
+async function explain(from: string, to: string, { port, kubeconfig }: ExplainFlags): Promise<Explanation> {
+  const asked = port === undefined ? undefined : need(parsePort(port))
+  const access = need(loadKubeConfig(kubeConfigSource(kubeconfig)))
+  const client = createApiClient(access, { userAgent: 'vcnctl' })
+  try {
+    const objects = await readPolicyObjects(client, AbortSignal.timeout(timeoutMs))
+    return explainFlow(objects, need(resolveEnd(from, objects)), need(resolveEnd(to, objects)), asked)
+  } finally {
+    client.close()
+  }
+}
+
+// As kubectl finds its own, but that it merges the files of a list.
+function kubeConfigSource(file: string | undefined): KubeConfigSource {
+  if (file !== undefined) return { kind: 'file', path: resolve(file) }
+  const [named = ''] = (process.env['KUBECONFIG'] ?? '').split(':')
+  const path = named === '' ? `${homedir()}/.kube/config` : named
+  return named !== '' || existsSync(path) ? { kind: 'file', path } : { kind: 'inCluster' }
+}
+
+export function parsePort(text: string): Result<AskedPort, string> {
+  const [, digits, given = 'TCP'] = /^(\d{1,5})(?:\/(\w+))?$/.exec(text) ?? []
+  const protocol = serviceProtocols.find((one) => one === given.toUpperCase())
+  const port = Number(digits)
+  if (protocol !== undefined && port >= 1 && port <= 65_535) return ok({ protocol, port })
+  return err(`--port ${text} is not a port such as 80, 80/TCP or 53/UDP (1 to 65535; ${serviceProtocols.join(', ')})`)
+}
+
+function need<T>(result: Result<T, string>): T {
+  if (result.ok) return result.value
+  throw new CliError(result.error)
+}

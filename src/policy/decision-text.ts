@@ -1,0 +1,48 @@
+import type { DirectionDecision } from './decide-flow.ts'
+import type { PolicyDirection, PolicyName } from './policy-table.ts'
+
+const policiesTold = 4
+
+/** What decides one direction of a flow, in words for people. */
+export function decisionText(direction: PolicyDirection, decision: DirectionDecision): string {
+  switch (decision.by) {
+    case 'rule': {
+      const { policy, rule, peer, tier } = decision
+      const name = rule.name === undefined ? '' : ` ${JSON.stringify(rule.name)}`
+      const place = tier === 'network' ? '' : ` of the ${tier} tier`
+      const from = peer === 'any' ? 'any peer' : peer
+      return `${rule.action} by ${policyText(policy)}${place}, rule spec.${direction}[${rule.index}]${name}: ${from}`
+    }
+    case 'isolation': {
+      const { policies } = decision
+      const theirs = policies.length === 1 ? 'it' : 'theirs'
+      return `isolated by ${listText(policies.map(policyText))}, and no rule of ${theirs} allows this`
+    }
+    case 'default':
+      return 'no policy isolates it'
+    case 'no subject':
+      return 'policies are not for this end'
+    case 'itself':
+      return 'a pod always reaches itself'
+    case 'own node':
+      return 'a pod’s own node always reaches it'
+    case 'unknown pod':
+      return 'the pod or its namespace is not known, and nothing passes before they are'
+  }
+}
+
+/** Why a flow is denied that was denied a moment ago: policies may have changed since. */
+export function denialText(direction: PolicyDirection, decision: DirectionDecision): string {
+  const text = decisionText(direction, decision)
+  return decision.isAllowed ? `allowed by now: ${text}` : text
+}
+
+function policyText({ kind, key }: PolicyName): string {
+  return `${kind} ${key}`
+}
+
+function listText(names: readonly string[]): string {
+  const more = names.length - policiesTold
+  const shown = names.slice(0, policiesTold).join(', ')
+  return more > 0 ? `${shown} and ${more} more` : shown
+}
