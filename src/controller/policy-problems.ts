@@ -20,7 +20,7 @@ export interface PolicyProblemsOptions {
 }
 
 /** Of a policy nothing but what is wrong with it: a cluster may have thousands. */
-export interface JudgedPolicy extends KubeObject {
+interface JudgedPolicy extends KubeObject {
   /** false: not even its frame can be read, so the agents cannot use it at all. */
   readonly isUsable: boolean
   readonly problems: readonly FieldError[]
@@ -79,7 +79,7 @@ export class PolicyProblems {
   }
 }
 
-export function problemEvent({ resource, consequence }: PolicyKind, policy: JudgedPolicy): EventFacts {
+function problemEvent({ resource, consequence }: PolicyKind, policy: JudgedPolicy): EventFacts {
   const note = `${told(policy.problems)}. ${policy.isUsable ? consequence : unusable}`
   return { regarding: referenceTo(resource, policy), type: 'Warning', reason: 'InvalidPolicy', note }
 }

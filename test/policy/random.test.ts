@@ -1,5 +1,5 @@
 // Random clusters in two kernels, against the naive model. The evaluator is compared with the same model by
-// src/policy/policy.property.test.ts, and here once more.
+// src/policy/policy.property.test.ts.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { type Edit, anyHistory, outsideAddresses, packets } from '../../src/policy/generator.fixture.ts'

@@ -23,7 +23,7 @@ afterAll(async () => {
 
 const patience = { timeout: 8_000, interval: 10 }
 const segmentBytes = 1448
-const enough = 5_000
+const enough = 2_000
 let port = 20_000
 
 function flow(kind: FlowKind, from: string, to: string): LongFlow {
@@ -109,11 +109,11 @@ test('flows that stay allowed lose nothing while policies come and go and the ta
   await nodes.become({ networkPolicies: allowed })
   const flows = ['y/a', 'y/c'].flatMap((to) => flowKinds.map((kind) => flow(kind, 'x/a', to)))
   const during = async (change: Promise<unknown>): Promise<void> => {
-    let isOver = false
+    const state = { isOver: false }
     const over = change.finally(() => {
-      isOver = true
+      state.isOver = true
     })
-    while (!isOver) {
+    while (!state.isOver) {
       for (const one of flows) one.push()
       nodes.settle()
       for (const one of flows) one.arrived()

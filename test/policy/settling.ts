@@ -1,6 +1,6 @@
 // When is a packet that did not arrive a packet that will not?
 import koffi from 'koffi'
-import { Fd } from '../../src/linux/fd.ts'
+import type { Fd } from '../../src/linux/fd.ts'
 import { SystemError } from '../../src/linux/libc.ts'
 import { openSocket, receive, sendTo } from './sockets.ts'
 

@@ -15,6 +15,7 @@ const SOCK_CLOEXEC = 0x80000
 const SOL_SOCKET = 1
 const SO_REUSEADDR = 2
 const SO_LINGER = 13
+const SO_SNDBUFFORCE = 32
 const SO_RCVBUFFORCE = 33
 const IPPROTO_TCP = 6
 const TCP_NODELAY = 1
@@ -22,6 +23,7 @@ const MSG_NOSIGNAL = 0x4000
 const addressBytes = 16
 const backlog = 1024
 const receiveBytes = 1 << 20
+const sendBytes = 1 << 19
 const receiveBuffer = Buffer.alloc(receiveBytes)
 
 const c = koffi.load('libc.so.6')
@@ -50,6 +52,8 @@ export function openSocket(netns: Fd, protocol: SocketProtocol, { address, port 
     if (protocol === 'TCP') {
       libc.setsockopt(fd.number, SOL_SOCKET, SO_REUSEADDR, words(1))
       libc.setsockopt(fd.number, IPPROTO_TCP, TCP_NODELAY, words(1))
+      // Takes more than TCP sends without an acknowledgement.
+      libc.setsockopt(fd.number, SOL_SOCKET, SO_SNDBUFFORCE, words(sendBytes))
       // Closing ends the connection with a reset: no time-wait holds its ports.
       libc.setsockopt(fd.number, SOL_SOCKET, SO_LINGER, words(1, 0))
     } else libc.setsockopt(fd.number, SOL_SOCKET, SO_RCVBUFFORCE, words(receiveBytes))

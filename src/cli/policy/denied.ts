@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Command } from 'commander'
-import type { DeniedFlow } from '../../agent/denied-flow.ts'
+import type { DeniedFlow, DeniedFlows } from '../../agent/denied-flow.ts'
 import type { Party } from '../../policy/decide-flow.ts'
 import { denialText } from '../../policy/decision-text.ts'
 import { defaultSocketPath, fetchDeniedFlows } from '../agent-client.ts'
@@ -19,7 +19,9 @@ const watchIntervalMs = 1000
 
 export function deniedCommand(): Command {
   return new Command('denied')
-    .description('flows that network policies of this node’s pods denied within the last minute, as the agent knows them')
+    .description(
+      'flows that network policies of this node’s pods denied within the last minute, as the agent knows them',
+    )
     .option('--socket <path>', 'socket of the agent', defaultSocketPath)
     .option('--watch', 'go on and print flows again as more of their packets are denied', false)
     .option('--json', 'for programs; with --watch a line for each flow', false)
@@ -32,7 +34,7 @@ export function deniedCommand(): Command {
 async function list({ socket, json }: DeniedFlags): Promise<void> {
   const report = await fetchDeniedFlows(socket, AbortSignal.timeout(timeoutMs))
   if (report.problem !== undefined) throw new CliError(report.problem)
-  process.stdout.write(json ? `${JSON.stringify(report)}\n` : describe(report.flows))
+  process.stdout.write(json ? `${JSON.stringify(report)}\n` : describe(report))
 }
 
 async function watch({ socket, json }: DeniedFlags, signal: AbortSignal): Promise<void> {
@@ -51,9 +53,9 @@ async function watch({ socket, json }: DeniedFlags, signal: AbortSignal): Promis
   }
 }
 
-function describe(flows: readonly DeniedFlow[]): string {
+function describe({ flows, omitted }: DeniedFlows): string {
   if (flows.length === 0) return 'no flow was denied within the last minute\n'
-  return formatTable(
+  const table = formatTable(
     ['FROM', 'TO', 'PORT', 'DENIED AT', 'PACKETS', 'BECAUSE'],
     flows.map((flow) => [
       nameOf(flow.from),
@@ -64,6 +66,7 @@ function describe(flows: readonly DeniedFlow[]): string {
       denialText(flow.direction, flow.decision),
     ]),
   )
+  return omitted === 0 ? table : `${table}and ${omitted} more, with fewer packets\n`
 }
 
 function sentence(flow: DeniedFlow): string {

@@ -1,4 +1,5 @@
-import { type DirectionDecision, type FlowDecision } from '../../policy/decide-flow.ts'
+import type { DirectionDecision, FlowDecision } from '../../policy/decide-flow.ts'
+import { decisionText } from '../../policy/decision-text.ts'
 import type { DirectionPolicy, PolicyDirection, PolicyName, PolicyRule, PortRange } from '../../policy/policy-table.ts'
 import { serviceProtocols } from '../../kube/service-port.ts'
 import { type ExplainedCase, type Explanation, lastPort } from './explain-flow.ts'
@@ -25,28 +26,9 @@ function describeDirection(direction: PolicyDirection, one: ExplainedCase): stri
 }
 
 function reasonOf(direction: PolicyDirection, decision: DirectionDecision, one: ExplainedCase): string {
-  switch (decision.by) {
-    case 'rule': {
-      const { policy, rule, peer, tier } = decision
-      const name = rule.name === undefined ? '' : ` ${JSON.stringify(rule.name)}`
-      const place = tier === 'network' ? '' : ` of the ${tier} tier`
-      const found = ruleOf(one[direction], policy, rule.index)
-      const ports = found === undefined ? '' : `, ${matchedPorts(found, one.traffic)}`
-      return `${rule.action} by ${nameOf(policy)}${place}, rule spec.${direction}[${rule.index}]${name}: ${peerText(peer)}${ports}`
-    }
-    case 'isolation':
-      return `isolated by ${listOf(decision.policies.map(nameOf))}, and no rule of ${decision.policies.length === 1 ? 'it' : 'theirs'} allows this`
-    case 'default':
-      return 'no policy isolates it'
-    case 'no subject':
-      return 'policies are not for this end'
-    case 'itself':
-      return 'a pod always reaches itself'
-    case 'own node':
-      return 'a pod’s own node always reaches it'
-    case 'unknown pod':
-      return 'its namespace is not known, and nothing passes before it is'
-  }
+  const text = decisionText(direction, decision)
+  const rule = decision.by === 'rule' ? ruleOf(one[direction], decision.policy, decision.rule.index) : undefined
+  return rule === undefined ? text : `${text}, ${matchedPorts(rule, one.traffic)}`
 }
 
 function ruleOf(policy: DirectionPolicy | undefined, name: PolicyName, index: number): PolicyRule | undefined {
@@ -76,22 +58,9 @@ function trafficText(traffic: readonly TrafficPiece[], cases: readonly Explained
   return isAllPorts ? 'everything with ports' : texts.join(', ')
 }
 
-export function rangeText({ protocol, first, last }: PortRange): string {
+function rangeText({ protocol, first, last }: PortRange): string {
   if (first === 0 && last === lastPort) return `every ${protocol} port`
   return first === last ? `${first}/${protocol}` : `${first}-${last}/${protocol}`
-}
-
-function peerText(peer: string): string {
-  return peer === 'any' ? 'any peer' : peer
-}
-
-function nameOf({ kind, key }: PolicyName): string {
-  return `${kind} ${key}`
-}
-
-function listOf(names: readonly string[]): string {
-  const shown = names.slice(0, 4).join(', ')
-  return names.length <= 4 ? shown : `${shown} and ${names.length - 4} more`
 }
 
 /** The same for programs. */

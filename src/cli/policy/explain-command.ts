@@ -18,7 +18,7 @@ interface ExplainFlags {
   readonly json: boolean
 }
 
-export interface AskedPort {
+interface AskedPort {
   readonly protocol: ServiceProtocol
   readonly port: number
 }
@@ -78,7 +78,7 @@ function kubeConfigSource(file: string | undefined): KubeConfigSource {
   return named !== '' || existsSync(path) ? { kind: 'file', path } : { kind: 'inCluster' }
 }
 
-export function parsePort(text: string): Result<AskedPort, string> {
+function parsePort(text: string): Result<AskedPort, string> {
   const [, digits, given = 'TCP'] = /^(\d{1,5})(?:\/(\w+))?$/.exec(text) ?? []
   const protocol = serviceProtocols.find((one) => one === given.toUpperCase())
   const port = Number(digits)

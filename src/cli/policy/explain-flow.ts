@@ -108,7 +108,7 @@ function piecesOf(
   return starts.map((first, index) => ({ protocol, first, last: (starts[index + 1] ?? lastPort + 1) - 1 }))
 }
 
-export function rulesOf(policy: DirectionPolicy | undefined): DirectionPolicy['network'][number]['rules'] {
+function rulesOf(policy: DirectionPolicy | undefined): DirectionPolicy['network'][number]['rules'] {
   if (policy === undefined) return []
   return [...policy.admin, ...policy.network, ...policy.baseline].flatMap(({ rules }) => rules)
 }
