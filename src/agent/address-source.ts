@@ -3,7 +3,7 @@ import type { Result } from '../base/result.ts'
 import type { Vnic } from '../base/vnic.ts'
 import type { NetnsState } from '../datapath/state.ts'
 import type { AddressUse } from '../ipam/address-pool.ts'
-import type { DeniedFlow } from './denied-flow.ts'
+import type { DeniedFlows } from './denied-flow.ts'
 import type { GuardedInterface, PodGuard } from './pod-guard.ts'
 import type { SourceStatus } from './status.ts'
 
@@ -23,7 +23,7 @@ export interface AddressSource extends AsyncDisposable {
   poke(): void
   status(): SourceStatus
   /** That network policies denied within the last minute. Absent, or undefined: nobody enforces any here. */
-  deniedFlows?(signal: AbortSignal): Promise<Result<readonly DeniedFlow[], string> | undefined>
+  deniedFlows?(signal: AbortSignal): Promise<Result<DeniedFlows, string> | undefined>
 }
 
 /** The agent, as a source of addresses sees it. */

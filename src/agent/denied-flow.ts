@@ -5,12 +5,18 @@ import type { PolicyDirection } from '../policy/policy-table.ts'
 export const deniedFlowsVersion = 1
 
 /** What `vcnctl policy denied --json` prints. */
-export interface DeniedFlowsReport {
+export interface DeniedFlowsReport extends DeniedFlows {
   readonly version: typeof deniedFlowsVersion
   /** Why the agent cannot tell. */
   readonly problem?: string
-  /** Whose last packet was dropped within the last minute. */
+}
+
+/** Whose last packet was dropped within the last minute. */
+export interface DeniedFlows {
+  /** Those with most packets first. */
   readonly flows: readonly DeniedFlow[]
+  /** How many more there are. */
+  readonly omitted: number
 }
 
 /** Packets between two ends to one port, as of the packet that opens the flow, that a policy of this node's pods denies. */

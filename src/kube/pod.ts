@@ -45,7 +45,7 @@ const pod = z
 export const parsePod = parserOf<Pod>(pod)
 
 /** Its containers will never run again, so it needs no address any more, although the object is still there. */
-export function isTerminal(candidate: Pod): boolean {
+export function isTerminal(candidate: Pick<Pod, 'phase'>): boolean {
   return candidate.phase === 'Succeeded' || candidate.phase === 'Failed'
 }
 

@@ -8,9 +8,15 @@ import { portName } from './policy-port.ts'
 import { parseServiceAddress } from './service-address.ts'
 import { portNumber, protocolOrTcp, type ServiceProtocol } from './service-port.ts'
 
-/** A Pod, with what network policy needs of it. */
-export interface PolicyPod extends Pod {
-  /** `podIps`, without what is no address that packets can be sent to. */
+/** kubelet's mark on the API server's copy of a static pod: the uid that the container runtime knows the pod by. */
+export const mirrorAnnotation = 'kubernetes.io/config.mirror'
+
+/**
+ * What network policy needs of a Pod. Every node keeps all of the cluster's: of annotations (tools write kilobytes) only
+ * kubelet's mark is there, finalizers and owners are not.
+ */
+export interface PolicyPod extends Omit<Pod, 'podIps' | 'ready'> {
+  /** Without what is no address that packets can be sent to. */
   readonly addresses: readonly Ip[]
   /** In the order of the containers. */
   readonly namedPorts: readonly NamedPort[]
@@ -36,10 +42,20 @@ const port: z.ZodType<NamedPort> = z
 export function parsePolicyPod(raw: unknown): Result<PolicyPod, readonly FieldError[]> {
   const pod = parsePod(raw)
   if (!pod.ok) return pod
-  const addresses = pod.value.podIps.map(parseServiceAddress).flatMap((parsed) => (parsed.ok ? [parsed.value] : []))
+  const { metadata, podIps, ready: _, ...rest } = pod.value
+  const addresses = podIps.map(parseServiceAddress).flatMap((parsed) => (parsed.ok ? [parsed.value] : []))
   const { containers, initContainers } = envelope.parse(raw).spec
-  return ok({ ...pod.value, addresses, namedPorts: [...portsOf(containers), ...portsOf(initContainers, isSidecar)] })
+  const namedPorts = [...portsOf(containers), ...portsOf(initContainers, isSidecar)]
+  return ok({ ...rest, metadata: keptOf(metadata), addresses, namedPorts })
 }
+
+function keptOf({ name, namespace, uid, resourceVersion, labels, annotations }: Pod['metadata']): Pod['metadata'] {
+  const mirrored = annotations[mirrorAnnotation]
+  const kept = mirrored === undefined ? nothing : { [mirrorAnnotation]: mirrored }
+  return { name, namespace, uid, resourceVersion, labels, annotations: kept, finalizers: none, ownerReferences: none }
+}
+const nothing = {}
+const none: readonly never[] = []
 
 type WireContainer = z.infer<typeof container>
 

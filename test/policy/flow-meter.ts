@@ -1,6 +1,6 @@
 // Packets from one namespace to another, one every millisecond, each with its number: who got through, and when it was sent.
 import { setTimeout as delay } from 'node:timers/promises'
-import { Fd } from '../../src/linux/fd.ts'
+import type { Fd } from '../../src/linux/fd.ts'
 import { accept, connect, listen, openSocket, receive, sendTo, type SocketAddress } from './sockets.ts'
 
 const port = 80

@@ -13,7 +13,7 @@ import type { NativePodNetwork } from '../../kube/native-pod-network.ts'
 import { systemScheduler } from '../../kube/scheduler.ts'
 import type { AddressSource, ServedNode } from '../address-source.ts'
 import type { KubernetesConfig } from '../config.ts'
-import type { DeniedFlow } from '../denied-flow.ts'
+import type { DeniedFlows } from '../denied-flow.ts'
 import type { PolicyEngine, PolicyEngineOptions } from '../policy/policy-engine.ts'
 import type { PodGuard } from '../pod-guard.ts'
 import type { ServiceProxy, ServiceProxyOptions } from '../services/service-proxy.ts'
@@ -180,7 +180,7 @@ export class KubernetesSource implements AddressSource {
     })
   }
 
-  async deniedFlows(signal: AbortSignal): Promise<Result<readonly DeniedFlow[], string> | undefined> {
+  async deniedFlows(signal: AbortSignal): Promise<Result<DeniedFlows, string> | undefined> {
     return this.#policy?.deniedFlows(signal)
   }
 

@@ -1,6 +1,5 @@
 import type { Logger } from '../../base/logger.ts'
-import type { Scheduler } from '../../kube/scheduler.ts'
-import { sleep } from '../../kube/scheduler.ts'
+import { type Scheduler, sleep } from '../../kube/scheduler.ts'
 import { denialText } from '../../policy/decision-text.ts'
 import type { Party } from '../../policy/decide-flow.ts'
 import type { DeniedFlow } from '../denied-flow.ts'
@@ -35,28 +34,42 @@ export class DeniedFlowLog {
 
   /** Resolves when `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { scheduler, logger } = this.#options
     try {
       for (;;) {
-        await sleep(scheduler, pollMs, signal)
-        await this.#poll(signal)
+        await sleep(this.#options.scheduler, pollMs, signal)
+        this.#complain(await this.#attempt(signal))
       }
     } catch (error) {
-      if (!signal.aborted) logger.error('policy.denied.crashed', { error })
+      if (!signal.aborted) throw error
     }
   }
 
-  async #poll(signal: AbortSignal): Promise<void> {
+  /** Whatever goes wrong here must not end the engine. */
+  async #attempt(signal: AbortSignal): Promise<string | undefined> {
+    try {
+      return await this.#poll(signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      return error instanceof Error ? error.message : String(error)
+    }
+  }
+
+  async #poll(signal: AbortSignal): Promise<string | undefined> {
     const { read, explain, logger } = this.#options
     const flows = await readDeniedFlows(read, signal)
-    const problem = flows.ok ? undefined : flows.error
-    if (problem !== undefined && problem !== this.#problem) logger.warn('policy.denied.unreadable', { problem })
-    this.#problem = problem
-    if (!flows.ok) return
+    if (!flows.ok) return flows.error
     const due = this.#due(flows.value)
     for (const flow of explain(due.slice(0, linesPerPoll))) logger.info('policy.denied', fieldsOf(flow))
     const more = due.length - linesPerPoll
     if (more > 0) logger.info('policy.denied.more', { flows: more, note: 'vcnctl policy denied lists them' })
+    return undefined
+  }
+
+  /** The same sentence every second would bury the others. */
+  #complain(problem: string | undefined): void {
+    if (problem !== undefined && problem !== this.#problem)
+      this.#options.logger.warn('policy.denied.unreadable', { problem })
+    this.#problem = problem
   }
 
   /** Those that are not told yet, or not for a minute; what is left out counts as told. */

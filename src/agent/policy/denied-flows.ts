@@ -45,21 +45,37 @@ export async function readDeniedFlows(read: ReadCounts, signal: AbortSignal): Pr
 }
 
 /** Looks at every pod of the cluster once, for all flows together. */
-export function explainFlows(flows: readonly FlowCount[], knowledge: FlowKnowledge): readonly DeniedFlow[] {
-  const { table, holderOf, pods } = knowledge
-  const parties = partiesByAddress(new Set(flows.flatMap(({ from, to }) => [from, to])), pods)
-  const partyOf = (address: Ipv4): Party => {
-    const key = holderOf(address)?.pod
-    return key === undefined ? (parties.get(address) ?? { kind: 'outside', address }) : { kind: 'pod', key, address }
-  }
+export function explainFlows(flows: readonly FlowCount[], { table, ...named }: FlowKnowledge): readonly DeniedFlow[] {
+  const ends = endsOf(flows, named)
   return flows.map(({ direction, port, ...flow }) => {
-    const [from, to] = [partyOf(flow.from), partyOf(flow.to)]
+    const [from, to] = [ends.get(flow.from), ends.get(flow.to)]
+    if (from === undefined || to === undefined) throw new Error(`${flow.from} or ${flow.to} was left out`)
     const [subject, peer] = direction === 'egress' ? [from, to] : [to, from]
-    const isClosed = subject.kind !== 'pod' || holderOf(subject.address)?.isClosed === true
     const traffic = trafficOf(flow.protocol, port)
-    const decision = isClosed ? unknownPod : decideDirection(table, direction, subject, peer, traffic)
-    return { ...flow, direction, from, to, ...(traffic.protocol !== 'other' && { port }), decision }
+    const isKnown = subject.party.kind === 'pod' && !subject.isClosed
+    const decision = isKnown ? decideDirection(table, direction, subject.party, peer.party, traffic) : unknownPod
+    const { protocol } = traffic
+    return { ...flow, direction, from: from.party, to: to.party, ...(protocol !== 'other' && { port }), decision }
   })
+}
+
+interface FlowEnd {
+  readonly party: Party
+  readonly isClosed: boolean
+}
+
+function endsOf(
+  flows: readonly FlowCount[],
+  { holderOf, pods }: Omit<FlowKnowledge, 'table'>,
+): ReadonlyMap<Ipv4, FlowEnd> {
+  const addresses = new Set(flows.flatMap(({ from, to }) => [from, to]))
+  const parties = partiesByAddress(addresses, pods)
+  const endOf = (address: Ipv4): FlowEnd => {
+    const { pod: key, isClosed = false } = holderOf(address) ?? {}
+    const party = key === undefined ? parties.get(address) : ({ kind: 'pod', key, address } as const)
+    return { party: party ?? { kind: 'outside', address }, isClosed }
+  }
+  return new Map([...addresses].map((address) => [address, endOf(address)]))
 }
 
 const unknownPod: DirectionDecision = { isAllowed: false, by: 'unknown pod' }

@@ -2,13 +2,10 @@ import { isDeepStrictEqual } from 'node:util'
 import type { PodIdentity } from '../../base/attachment.ts'
 import type { Ipv4 } from '../../base/ip.ts'
 import { hostIfname } from '../../datapath/host-ifname.ts'
-import type { PolicyPod } from '../../kube/policy-pod.ts'
+import { mirrorAnnotation, type PolicyPod } from '../../kube/policy-pod.ts'
 import type { InterfaceSubject, PodInterface } from '../../policy/policy-rules.ts'
 import type { Change } from '../../policy/policy-table.ts'
 import type { GuardedInterface } from '../pod-guard.ts'
-
-/** kubelet's mark on the API server's copy of a static pod: the uid that the runtime knows the pod by. */
-const mirrorAnnotation = 'kubernetes.io/config.mirror'
 
 interface LocalPod {
   readonly uids: ReadonlySet<string>
@@ -92,8 +89,8 @@ export class InterfaceBindings {
 
   /** Undefined: no interface of this node has the address. */
   holderOfAddress(address: Ipv4): InterfaceHolder | undefined {
-    const one = [...this.#interfaces.values()].find((candidate) => candidate.address === address)
-    return one && this.holderOf(one.name)
+    for (const one of this.#interfaces.values()) if (one.address === address) return this.holderOf(one.name)
+    return undefined
   }
 
   /** Why this pod is not known by the API server's lists; undefined: it is. */

@@ -6,7 +6,7 @@ import type { Random, Scheduler } from '../../kube/scheduler.ts'
 import { Libnftables } from '../../nftables/libnftables.ts'
 import { PolicyIndex } from '../../policy/policy-index.ts'
 import { PokedWorker } from '../kube/poked-worker.ts'
-import type { DeniedFlow } from '../denied-flow.ts'
+import type { DeniedFlows } from '../denied-flow.ts'
 import type { GuardedInterface, PodGuard } from '../pod-guard.ts'
 import type { VcnPolicyConfig } from '../policy-config.ts'
 import type { PolicyStatus } from '../status.ts'
@@ -176,7 +176,7 @@ export class PolicyEngine implements PodGuard {
   }
 
   /** Of the last minute. */
-  async deniedFlows(signal: AbortSignal): Promise<Result<readonly DeniedFlow[], string>> {
+  async deniedFlows(signal: AbortSignal): Promise<Result<DeniedFlows, string>> {
     const missing = this.#whyNotReady()
     return missing === undefined ? this.#reports.deniedFlows(signal) : err(missing)
   }

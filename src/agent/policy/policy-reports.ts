@@ -5,7 +5,7 @@ import type { Scheduler } from '../../kube/scheduler.ts'
 import { unpackTexts } from '../../nftables/datatype.ts'
 import type { PolicyIndex } from '../../policy/policy-index.ts'
 import { type DropReason, dropsNames } from '../../policy/rule-names.ts'
-import type { DeniedFlow } from '../denied-flow.ts'
+import type { DeniedFlow, DeniedFlows } from '../denied-flow.ts'
 import { PatientServer } from '../http/patient-server.ts'
 import type { VcnPolicyConfig } from '../policy-config.ts'
 import { DeniedFlowLog } from './denied-flow-log.ts'
@@ -37,6 +37,8 @@ export interface PolicyReportsOptions {
 }
 
 const scrapeTimeoutMs = 5_000
+/** An answer over the socket has its limit, and a flow may be denied for a hundred policies. */
+const maxFlowsTold = 1_000
 
 /** What operators see of a policy engine: metrics, and the flows that are denied. The kernel is read only when one looks. */
 export class PolicyReports {
@@ -81,9 +83,11 @@ export class PolicyReports {
     await this.#server?.[Symbol.asyncDispose]()
   }
 
-  async deniedFlows(signal: AbortSignal): Promise<Result<readonly DeniedFlow[], string>> {
+  async deniedFlows(signal: AbortSignal): Promise<Result<DeniedFlows, string>> {
     const flows = await readDeniedFlows(this.#read, signal)
-    return flows.ok ? ok(this.#explain(flows.value)) : flows
+    if (!flows.ok) return flows
+    const told = flows.value.toSorted((a, b) => b.packets - a.packets).slice(0, maxFlowsTold)
+    return ok({ flows: this.#explain(told), omitted: flows.value.length - told.length })
   }
 
   #explain(flows: readonly FlowCount[]): readonly DeniedFlow[] {
