@@ -68,7 +68,9 @@ export function policyTable(name: PolicyCase, pods: PodPair): Table {
     const subject = { kind: 'pod', key: `${namespace}/${which}` } as const
     return { key: interfaceName, before: undefined, after: { name: interfaceName, addresses: [address], subject } }
   })
-  return new PolicyRuleset({ localPods: 'oci*' }).apply({ ...change, interfaces })
+  const ruleset = new PolicyRuleset({ localPods: 'oci*' })
+  ruleset.apply({ ...change, interfaces })
+  return ruleset.table()
 }
 
 /** The same, but that every packet of a flow that was once let through is accepted first: what others do. */

@@ -19,3 +19,8 @@ export interface ElementChange {
   readonly elements: Iterable<Element>
   readonly count: number
 }
+
+/** How many elements changes add, or delete. */
+export function countOf(kind: ElementChange['kind'], changes: readonly Change[]): number {
+  return changes.reduce((sum, change) => (change.kind === kind ? sum + change.count : sum), 0)
+}

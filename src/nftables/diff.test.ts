@@ -8,6 +8,7 @@ import { buildTable, diffTables } from './diff.ts'
 import { editElements, elementsOf, noElements, setElementsOf } from './elements.ts'
 import type { BaseChain, Chain, NftSet, Table } from './model.ts'
 import { renderChanges } from './render.ts'
+import { ShardedMap } from './sharded-map.ts'
 import { contentsOf, SimulatedTable } from './simulated-table.fixture.ts'
 import { dispatch, isIn, verdict } from './statement.ts'
 
@@ -139,7 +140,7 @@ describe('carried out on the model of a table', () => {
   })
 
   test('a table does not differ from itself', () => {
-    fc.assert(fc.property(table, (one) => diffTables(one, structuredClone(one)).kind === 'none'))
+    fc.assert(fc.property(table, (one) => diffTables(one, copyOf(one)).kind === 'none'))
   })
 })
 
@@ -147,6 +148,12 @@ test('an empty set is added without elements', () => {
   const { elements } = buildTable(tableOf({ members: { ...members, elements: noElements } }, {}))
   expect(elements).toEqual([])
 })
+
+/** Nothing of it is the same object. */
+function copyOf({ sets, chains, ...rest }: Table): Table {
+  const copies = [...sets].map(([name, set]) => [name, { ...set, elements: ShardedMap.of(set.elements) }] as const)
+  return { ...rest, sets: new Map(copies), chains: structuredClone(chains) }
+}
 
 function build(wanted: Table): SimulatedTable {
   const simulated = new SimulatedTable()

@@ -1,8 +1,9 @@
 import type { Change, ElementChange } from './change.ts'
-import { allElements, diffElements } from './elements.ts'
+import { diffElements } from './elements.ts'
 import type { BaseChain, Chain, NftSet, Rule, Table } from './model.ts'
 import { renderRule } from './render-statement.ts'
 import { renderSetDeclaration } from './render.ts'
+import { changedEntries, type MapChange } from './sharded-map.ts'
 
 export type TableDiff =
   | { readonly kind: 'none' }
@@ -14,16 +15,18 @@ export type TableDiff =
 
 /**
  * The steps from one state of a table to the next, in an order in which every step finds what it refers to. Editions
- * of the same elements, and the same arrays of rules, are recognised without looking into them.
+ * of the same sharded map, and the same arrays of rules, are recognised without looking into them.
  */
 export function diffTables(before: Table, after: Table): TableDiff {
   if (before.family !== after.family || before.name !== after.name) {
     throw new Error(`${before.family} ${before.name} and ${after.family} ${after.name} are different tables`)
   }
-  const reason = rebuildReason(before, after)
+  const sets = changedEntries(before.sets, after.sets)
+  const chains = changedEntries(before.chains, after.chains)
+  const reason = rebuildReason(sets, chains)
   if (reason !== undefined) return { kind: 'rebuild', reason }
-  const elements = elementChanges(before, after)
-  const structure = structureChanges(before, after)
+  const elements = elementChanges(sets)
+  const structure = structureChanges(sets, chains)
   if (structure.every((changes) => changes.length === 0)) {
     return elements.length === 0 ? { kind: 'none' } : { kind: 'elements', changes: elements }
   }
@@ -48,20 +51,23 @@ export function buildTable(table: Table): {
   }
 }
 
-function rebuildReason(before: Table, after: Table): string | undefined {
-  for (const [name, set] of after.sets) {
-    const old = before.sets.get(name)
-    if (old !== undefined && !isSameDeclaration(old, set)) return `set ${name} is of another type`
+type SetChanges = readonly MapChange<string, NftSet>[]
+type ChainChanges = readonly MapChange<string, Chain>[]
+
+function rebuildReason(sets: SetChanges, chains: ChainChanges): string | undefined {
+  for (const { key, before, after } of sets) {
+    if (before === undefined || after === undefined) continue
+    if (!isSameDeclaration(before, after)) return `set ${key} is of another type`
   }
-  for (const [name, { base }] of after.chains) {
-    const old = before.chains.get(name)
-    if (old !== undefined && !isSameBase(old.base, base)) return `chain ${name} has another hook, priority or policy`
+  for (const { key, before, after } of chains) {
+    if (before === undefined || after === undefined) continue
+    if (!isSameBase(before.base, after.base)) return `chain ${key} has another hook, priority or policy`
   }
   return undefined
 }
 
 function isSameDeclaration(before: NftSet, after: NftSet): boolean {
-  return before === after || renderSetDeclaration(before) === renderSetDeclaration(after)
+  return renderSetDeclaration(before) === renderSetDeclaration(after)
 }
 
 function isSameBase(before: BaseChain | undefined, after: BaseChain | undefined): boolean {
@@ -75,17 +81,16 @@ function isSameBase(before: BaseChain | undefined, after: BaseChain | undefined)
 }
 
 /** Deletions of all sets before additions of any: a key that moves from one set to the other is in one of them only. */
-function elementChanges(before: Table, after: Table): readonly ElementChange[] {
+function elementChanges(sets: SetChanges): readonly ElementChange[] {
   const deletions: ElementChange[] = []
   const additions: ElementChange[] = []
-  for (const [name, set] of after.sets) {
-    const old = before.sets.get(name)
-    if (old === set) continue
-    if (old === undefined) {
+  for (const { key: name, before, after: set } of sets) {
+    if (set === undefined) continue
+    if (before === undefined) {
       if (set.elements.size > 0) additions.push(addAll(name, set))
       continue
     }
-    const { deleted, added } = diffElements(old.elements, set.elements)
+    const { deleted, added } = diffElements(before.elements, set.elements)
     if (deleted.length > 0) {
       deletions.push({ kind: 'elements.delete', name, set, elements: deleted, count: deleted.length })
     }
@@ -99,20 +104,21 @@ function elementChanges(before: Table, after: Table): readonly ElementChange[] {
  * elements of a new interval map right behind the map, in front of the chains that they point to. Chains that change or go are emptied before
  * anything is deleted: their rules hold on to sets and chains. Deleted maps let go of the chains they point to.
  */
-function structureChanges(before: Table, after: Table): readonly [Change[], Change[], Change[], Change[]] {
+function structureChanges(sets: SetChanges, chains: ChainChanges): readonly [Change[], Change[], Change[], Change[]] {
   const [added, flushed, rules, deleted]: [Change[], Change[], Change[], Change[]] = [[], [], [], []]
-  for (const [name, chain] of after.chains) {
-    const old = before.chains.get(name)
-    if (old !== undefined && isSameRules(old.rules, chain.rules)) continue
-    if (old === undefined) added.push(addChain(name, chain))
-    else if (old.rules.length > 0) flushed.push({ kind: 'chain.flush', name })
-    rules.push(...addRules(name, chain))
+  for (const { key: name, before, after } of chains) {
+    if (after === undefined || (before !== undefined && isSameRules(before.rules, after.rules))) continue
+    if (before === undefined) added.push(addChain(name, after))
+    else if (before.rules.length > 0) flushed.push({ kind: 'chain.flush', name })
+    rules.push(...addRules(name, after))
   }
-  for (const [name, set] of after.sets) if (!before.sets.has(name)) added.push({ kind: 'set.add', name, set })
-  for (const name of before.sets.keys()) if (!after.sets.has(name)) deleted.push({ kind: 'set.delete', name })
-  for (const [name, { rules: old }] of before.chains) {
-    if (after.chains.has(name)) continue
-    if (old.length > 0) flushed.push({ kind: 'chain.flush', name })
+  for (const { key: name, before, after } of sets) {
+    if (before === undefined && after !== undefined) added.push({ kind: 'set.add', name, set: after })
+    else if (after === undefined) deleted.push({ kind: 'set.delete', name })
+  }
+  for (const { key: name, before, after } of chains) {
+    if (before === undefined || after !== undefined) continue
+    if (before.rules.length > 0) flushed.push({ kind: 'chain.flush', name })
     deleted.push({ kind: 'chain.delete', name })
   }
   return [added, flushed, rules, deleted]
@@ -136,5 +142,5 @@ function addRules(chain: string, { rules }: Chain): Change[] {
 }
 
 function addAll(name: string, set: NftSet): ElementChange {
-  return { kind: 'elements.add', name, set, elements: allElements(set.elements), count: set.elements.size }
+  return { kind: 'elements.add', name, set, elements: set.elements, count: set.elements.size }
 }

@@ -12,9 +12,10 @@ import type { Element } from './elements.ts'
 import type { Libnftables, NftContext } from './libnftables.ts'
 import type { Table } from './model.ts'
 import { errorOfBatch, errorOfCommands, type NftError } from './nft-error.ts'
-import type { Observation } from './observation.ts'
+import type { EditedNames, Observation } from './observation.ts'
 import { addressOf, writeElementChanges } from './raw-elements.ts'
 import { renderChanges, type TableName } from './render.ts'
+import { ShardedMap, ShardedMapEditor } from './sharded-map.ts'
 import { inSlices } from './slices.ts'
 
 /** Somebody else's transaction may come in between again and again; each attempt takes milliseconds. */
@@ -44,17 +45,30 @@ export class KernelTable implements Disposable {
   }
 
   observe(): Observation | undefined {
-    return this.#observeWith(() => this.#socket.rules(this.#address))
+    const table = this.#socket.table(this.#address)
+    if (table === undefined) return undefined
+    const sets = this.#socket.sets(this.#address).map((set) => [set.name, set] as const)
+    return { table, rules: handlesByChain(this.#socket.rules(this.#address)), sets: ShardedMap.of(sets) }
   }
 
-  /** After an edit of ours, and of nobody else: looks at the chains that it changed only. */
-  observeEdit(before: Observation, changes: readonly Change[]): Observation | undefined {
-    const changed = changedChains(changes)
-    return this.#observeWith(() => {
-      const kept = [...before.rules].filter(([chain]) => !changed.has(chain))
-      const fresh = [...changed].flatMap((chain) => this.#socket.rules(this.#address, chain))
-      return [...kept.flatMap(([chain, handles]) => handles.map((handle) => ({ chain, handle }))), ...fresh]
-    })
+  /** After an edit of ours to `model`, and of nobody else: looks only at what it made anew or changed. */
+  observeEdit(before: Observation, edited: EditedNames, model: Table): Observation | undefined {
+    const table = this.#socket.table(this.#address)
+    if (table === undefined) return undefined
+    const rules = new ShardedMapEditor(before.rules)
+    for (const chain of edited.chains) {
+      const rulesNow = model.chains.has(chain) ? this.#socket.rules(this.#address, chain) : []
+      const handles = rulesNow.map(({ handle }) => handle)
+      if (handles.length === 0) rules.delete(chain)
+      else rules.set(chain, handles)
+    }
+    const sets = new ShardedMapEditor(before.sets)
+    for (const name of edited.sets) {
+      const set = model.sets.has(name) ? this.#socket.set(this.#address, name) : undefined
+      if (set === undefined) sets.delete(name)
+      else sets.set(name, set)
+    }
+    return { table, rules: rules.edition(), sets: sets.edition() }
   }
 
   /** Makes the table what the model says, whatever is there under its name. */
@@ -91,6 +105,13 @@ export class KernelTable implements Disposable {
       if (refusal.kind !== 'stale' && refusal.code !== 'ENOENT') break
     }
     return refusal === undefined ? ok(0) : err(errorOfBatch(table, refusal))
+  }
+
+  /** Empties sets of the table. */
+  encodeFlush(sets: readonly string[]): Batch {
+    const writer = new BatchWriter(0)
+    for (const set of sets) writer.flush(this.#address, set)
+    return writer.done()
   }
 
   async counts(set: string): Promise<readonly RawCount[]> {
@@ -138,17 +159,11 @@ export class KernelTable implements Disposable {
     return this.#run(table, renewal, [...structure, ...elements, ...(await this.#learned(table))])
   }
 
-  #observeWith(rules: () => readonly RuleObject[]): Observation | undefined {
-    const table = this.#socket.table(this.#address)
-    if (table === undefined) return undefined
-    return { table, rules: handlesByChain(rules()), sets: this.#socket.sets(this.#address) }
-  }
-
   async #learned(table: Table): Promise<readonly ElementChange[]> {
     const changes: ElementChange[] = []
     for (const [name, set] of table.sets) {
       const { key: keyTypes, data: dataTypes = [], learned } = set
-      if (learned === undefined || dataTypes === 'verdict') continue
+      if (learned === undefined || learned.until === 'change' || dataTypes === 'verdict') continue
       const found = await this.#socket.setElements(this.#address, name)
       const elements = found.flatMap(([keyBytes, data]): Element[] => {
         // A set of another type may have had the name.
@@ -196,21 +211,12 @@ export class KernelTable implements Disposable {
 /** Bytes of a learned element's key and value. */
 export type LearnedMatch = (key: string, value: string) => boolean
 
-function handlesByChain(rules: readonly RuleObject[]): ReadonlyMap<string, readonly bigint[]> {
+function handlesByChain(rules: readonly RuleObject[]): Observation['rules'] {
   const byChain = new Map<string, bigint[]>()
   for (const { chain, handle } of rules) {
     const handles = byChain.get(chain)
     if (handles === undefined) byChain.set(chain, [handle])
     else handles.push(handle)
   }
-  return byChain
-}
-
-function changedChains(changes: readonly Change[]): ReadonlySet<string> {
-  const chains = new Set<string>()
-  for (const change of changes) {
-    if (change.kind === 'rules.add') chains.add(change.chain)
-    else if (change.kind === 'chain.flush' || change.kind === 'chain.delete') chains.add(change.name)
-  }
-  return chains
+  return ShardedMap.of(byChain)
 }

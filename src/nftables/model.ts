@@ -29,6 +29,12 @@ export interface BaseChain {
 
 export type Rule = readonly Statement[]
 
+export interface LearnedSet {
+  readonly timeoutSeconds: number
+  /** What was learned holds only as long as the table stays as it is: the writer empties the set with every change. */
+  readonly until?: 'change'
+}
+
 /** A set, or with `data` a map. */
 export interface NftSet {
   readonly key: readonly Datatype[]
@@ -41,9 +47,9 @@ export interface NftSet {
   readonly size?: number
   /**
    * Rules of this table fill it and the kernel forgets its elements after so long without an update: they are the
-   * kernel's, `elements` stays empty. A rebuild of the table loses them.
+   * kernel's, `elements` stays empty.
    */
-  readonly learned?: { readonly timeoutSeconds: number }
+  readonly learned?: LearnedSet
   /** Each element counts the packets whose lookup or update met it. Whoever loads the table anew starts at 0. */
   readonly counted?: boolean
   readonly elements: Elements

@@ -1,3 +1,6 @@
+import { err, type Result } from '../base/result.ts'
+import { SystemError } from '../linux/libc.ts'
+import { NetlinkError } from '../linux/netlink/failure.ts'
 import type { BatchRefusal } from '../linux/netlink/nftables/refusal.ts'
 import type { CommandRefusal } from './libnftables.ts'
 import type { Table } from './model.ts'
@@ -45,4 +48,19 @@ function objectOf({ family, name, sets }: Table, { set, key }: BatchRefusal): st
   if (key === undefined || model === undefined) return `elements of ${set}`
   // Of a range the kernel points at one of its ends.
   return `element ${renderKey({ ...model, interval: false }, key)} of ${set}`
+}
+
+/** The kernel does not have what was applied, or has more: its answer to deleting or adding an element. */
+export function isDivergence(code: string): boolean {
+  return code === 'ENOENT' || code === 'EEXIST'
+}
+
+export function isKernelError(error: unknown): error is NetlinkError | SystemError {
+  return error instanceof NetlinkError || error instanceof SystemError
+}
+
+/** Such as a listing that is interrupted all the time, or answers that did not fit. Everything else is a bug. */
+export function asResult(error: unknown): Result<never, NftError> {
+  if (isKernelError(error)) return err(new NftError(error.code, error.message, 'a question about the ruleset'))
+  throw error
 }

@@ -1,18 +1,25 @@
 import { type Clock, systemClock } from '../base/clock.ts'
 import { err, ok, type Result } from '../base/result.ts'
 import type { Fd } from '../linux/fd.ts'
-import { SystemError } from '../linux/libc.ts'
-import { NetlinkError } from '../linux/netlink/failure.ts'
+import type { Batch } from '../linux/netlink/nftables/batch.ts'
+import type { BatchRefusal } from '../linux/netlink/nftables/refusal.ts'
 import { abortable } from './abortable.ts'
-import type { Change, ElementChange } from './change.ts'
+import { type Change, countOf, type ElementChange } from './change.ts'
 import { diffTables } from './diff.ts'
 import { countsOf, type ElementCount } from './element-counts.ts'
 import { KernelTable, type LearnedMatch } from './kernel-table.ts'
 import type { Libnftables } from './libnftables.ts'
 import type { Table } from './model.ts'
 import { checkedName } from './names.ts'
-import { errorOfBatch, NftError } from './nft-error.ts'
-import { differenceFromBefore, differenceFromModel, type Observation } from './observation.ts'
+import { asResult, errorOfBatch, isDivergence, isKernelError, NftError } from './nft-error.ts'
+import {
+  differenceAfterEdit,
+  differenceFromBefore,
+  differenceFromModel,
+  type EditedNames,
+  editedNames,
+  type Observation,
+} from './observation.ts'
 import type { TableName } from './render.ts'
 import { TurnQueue } from './turn-queue.ts'
 
@@ -43,6 +50,8 @@ export interface AppliedStats {
 
 interface Applied {
   readonly table: Table
+  /** Sets of what is learned until a change. */
+  readonly forgets: readonly string[]
   readonly observation: Observation
   readonly generation: number
 }
@@ -53,11 +62,13 @@ const defaultCheckIntervalMs = 500
 const staleAttempts = 100
 const minRepairDelayMs = 1_000
 const maxRepairDelayMs = 60_000
+/** Far longer than any packet is on its way through a chain. */
+const sweepDelayMs = 500
 
 /**
  * Keeps one table of the kernel as its owner wants it: remembers what it applied last and sends only what changed,
- * each change as one transaction. Never lists the ruleset; the kernel's generation number tells when somebody else was
- * at it, and only then the table's handles and counts are looked at.
+ * each change as one transaction, and one more that forgets what was learned until then. Never lists the ruleset; the
+ * kernel's generation number tells when somebody else was at it, and only then the table's handles and counts are looked at.
  */
 export class NftablesWriter implements AsyncDisposable {
   readonly #name: TableName
@@ -70,6 +81,8 @@ export class NftablesWriter implements AsyncDisposable {
   #applied: Applied | undefined
   #desired: Table | undefined
   #next: Promise<Outcome> | undefined
+  /** When what is learned until a change is to be forgotten once more. */
+  #sweepDueMs = Infinity
   /** Lost and not yet rebuilt: when to try, and how long to wait after that. */
   #repair: { readonly delayMs: number; readonly dueMs: number } | undefined
 
@@ -85,7 +98,7 @@ export class NftablesWriter implements AsyncDisposable {
 
   /**
    * One caller's wish at a time: a later one replaces those that have not begun, whose callers get its outcome. After an
-   * error nothing has changed, and the next apply rebuilds the table. Rejects when the signal aborts the waiting.
+   * error nothing has changed, or what was learned may still hold; the next apply rebuilds the table. Rejects when the signal aborts the waiting.
    */
   async apply(desired: Table, signal: AbortSignal): Promise<Outcome> {
     if (desired.family !== this.#name.family || desired.name !== this.#name.name) {
@@ -187,20 +200,57 @@ export class NftablesWriter implements AsyncDisposable {
     desired: Table,
     changes: readonly ElementChange[],
   ): Promise<Result<Step, NftError>> {
-    const batch = await this.#kernel.encode(changes)
+    const result = await this.#transact(before, await this.#kernel.encode(changes))
+    if (result === 'lost') return this.#load(desired)
+    if (result.ok) return this.#forgetLearned({ ...result.value, table: desired }, elementStep('elements', changes))
+    return isDivergence(result.error.code) ? this.#load(desired) : err(errorOfBatch(desired, result.error))
+  }
+
+  /**
+   * What packets learned by the rules that are no more, in a transaction of its own: until the change was committed, a packet
+   * could learn by the old rules. One that was being judged just then still may (it reads the generation when it enters a
+   * chain; net/netfilter/nf_tables_core.c, nft_do_chain), for microseconds, and no caller waits out a grace period of RCU
+   * for it: it would take milliseconds. The sets are emptied once more with one of the next checks.
+   */
+  async #forgetLearned(changed: Applied, step: Step): Promise<Result<Step, NftError>> {
+    if (changed.forgets.length === 0) {
+      this.#applied = changed
+      return ok(step)
+    }
+    const result = await this.#transact(changed, this.#kernel.encodeFlush(changed.forgets))
+    if (result === 'lost') return this.#load(changed.table)
+    if (!result.ok) return err(errorOfBatch(changed.table, result.error))
+    this.#applied = result.value
+    this.#sweepDueMs = this.#clock.monotonicMs() + sweepDelayMs
+    return ok(step)
+  }
+
+  async #sweep(): Promise<void> {
+    const applied = this.#applied
+    if (applied === undefined) return
+    const result = await this.#transact(applied, this.#kernel.encodeFlush(applied.forgets))
+    if (result === 'lost') {
+      this.#applied = undefined
+      this.#repair = { delayMs: 0, dueMs: 0 }
+    } else if (result.ok) this.#applied = result.value
+    else this.#sweepDueMs = this.#clock.monotonicMs() + sweepDelayMs
+  }
+
+  /** Others may be at their own tables all the time: looks right before it goes out. */
+  async #transact(before: Applied, batch: Batch): Promise<Result<Applied, BatchRefusal> | 'lost'> {
     let current: Applied | undefined = before
     for (let attempt = 1; ; attempt++) {
-      // Right before it goes out: others may be at their own tables all the time.
       current = this.#still(current)
-      if (current === undefined) return this.#load(desired)
+      if (current === undefined) return 'lost'
       const result = await this.#kernel.transact(batch, current.generation)
-      if (result.ok) {
-        this.#applied = { ...current, table: desired, generation: nextGeneration(current.generation) }
-        return ok({ how: 'elements', ...countElements(changes) })
-      }
-      if (isDivergence(result.error.code)) return this.#load(desired)
-      if (result.error.kind !== 'stale' || attempt === staleAttempts) return err(errorOfBatch(desired, result.error))
+      if (result.ok) return ok({ ...current, generation: this.#generationAfter(current.generation) })
+      if (result.error.kind !== 'stale' || attempt === staleAttempts) return result
     }
+  }
+
+  /** A transaction that had nothing to do, such as to empty sets that are empty, makes none (nf_tables_commit). */
+  #generationAfter(before: number): number {
+    return this.#kernel.generation() === before ? before : nextGeneration(before)
   }
 
   async #load(desired: Table): Promise<Result<Step, NftError>> {
@@ -208,38 +258,25 @@ export class NftablesWriter implements AsyncDisposable {
     return result.ok ? this.#settleLoad(desired) : result
   }
 
-  #settleEdit(before: Applied, desired: Table, changes: readonly Change[]): Result<Step, NftError> {
-    const step: Step = { how: 'edit', ...countElements(changes.filter(isElementChange)) }
+  async #settleEdit(before: Applied, desired: Table, changes: readonly Change[]): Promise<Result<Step, NftError>> {
     const generation = this.#kernel.generation()
     const isOursAlone = generation === nextGeneration(before.generation)
-    const observation = isOursAlone ? this.#kernel.observeEdit(before.observation, changes) : this.#kernel.observe()
-    return this.#remember(desired, generation, observation, step)
+    const edited = isOursAlone ? editedNames(changes) : undefined
+    const observation =
+      edited === undefined ? this.#kernel.observe() : this.#kernel.observeEdit(before.observation, edited, desired)
+    const made = madeOf(desired, generation, observation, edited)
+    return made.ok ? this.#forgetLearned(made.value, elementStep('edit', changes)) : made
   }
 
   #settleLoad(desired: Table): Result<Step, NftError> {
     const elementsAdded = [...desired.sets.values()].reduce((sum, { elements }) => sum + elements.size, 0)
     // Before the look: what happens meanwhile makes another generation, and is looked at then.
     const generation = this.#kernel.generation()
-    return this.#remember(desired, generation, this.#kernel.observe(), {
-      how: 'load',
-      elementsAdded,
-      elementsDeleted: 0,
-    })
-  }
-
-  /** What was made, by its handles, after a look whether it is what was meant. */
-  #remember(
-    table: Table,
-    generation: number,
-    observation: Observation | undefined,
-    step: Step,
-  ): Result<Step, NftError> {
-    const difference = observation === undefined ? 'it is gone' : differenceFromModel(observation, table)
-    if (observation === undefined || difference !== undefined) {
-      return err(new NftError('ESTALE', `somebody else changes it: ${difference ?? ''}`, `table ${table.name}`))
-    }
-    this.#applied = { table, observation, generation }
-    return ok(step)
+    const made = madeOf(desired, generation, this.#kernel.observe())
+    if (!made.ok) return made
+    // Its sets are new: packets of the old rules learn in the old ones.
+    this.#applied = made.value
+    return ok({ how: 'load', elementsAdded, elementsDeleted: 0 })
   }
 
   #check(): void {
@@ -255,6 +292,10 @@ export class NftablesWriter implements AsyncDisposable {
       if (this.#applied === undefined) this.#repair = { delayMs: 0, dueMs: 0 }
     }
     const now = this.#clock.monotonicMs()
+    if (now >= this.#sweepDueMs) {
+      this.#sweepDueMs = Infinity
+      this.#turns.run(() => this.#sweep()).catch(() => void (this.#sweepDueMs = now))
+    }
     if (this.#repair === undefined || now < this.#repair.dueMs) return
     const delayMs = Math.min(Math.max(this.#repair.delayMs * 2, minRepairDelayMs), maxRepairDelayMs)
     this.#repair = { delayMs, dueMs: now + delayMs }
@@ -279,32 +320,34 @@ export class NftablesWriter implements AsyncDisposable {
   }
 }
 
-/** The kernel does not have what was applied, or has more: its answer to deleting or adding an element. */
-function isDivergence(code: string): boolean {
-  return code === 'ENOENT' || code === 'EEXIST'
-}
-
-function isKernelError(error: unknown): error is NetlinkError | SystemError {
-  return error instanceof NetlinkError || error instanceof SystemError
-}
-
-/** Such as a listing that is interrupted all the time, or answers that did not fit. Everything else is a bug. */
-function asResult(error: unknown): Result<never, NftError> {
-  if (isKernelError(error)) return err(new NftError(error.code, error.message, 'a question about the ruleset'))
-  throw error
-}
-
 /** net/netfilter/nf_tables_api.c, nf_tables_commit: a counter of 32 bits that is never 0. */
 function nextGeneration(generation: number): number {
   return (generation + 1) >>> 0 || 1
 }
 
-function isElementChange(change: Change): change is ElementChange {
-  return change.kind === 'elements.add' || change.kind === 'elements.delete'
+/** What was made, by its handles, after a look whether it is what was meant. */
+function madeOf(
+  table: Table,
+  generation: number,
+  observation: Observation | undefined,
+  edited?: EditedNames,
+): Result<Applied, NftError> {
+  const difference = observation === undefined ? 'it is gone' : differenceOf(observation, table, edited)
+  if (observation !== undefined && difference === undefined)
+    return ok({ table, forgets: setsUntilChange(table), observation, generation })
+  return err(new NftError('ESTALE', `somebody else changes it: ${difference ?? ''}`, `table ${table.name}`))
 }
 
-function countElements(changes: readonly ElementChange[]): Pick<Step, 'elementsAdded' | 'elementsDeleted'> {
-  const count = (kind: ElementChange['kind']): number =>
-    changes.reduce((sum, change) => (change.kind === kind ? sum + change.count : sum), 0)
-  return { elementsAdded: count('elements.add'), elementsDeleted: count('elements.delete') }
+function differenceOf(observation: Observation, table: Table, edited: EditedNames | undefined): string | undefined {
+  return edited === undefined
+    ? differenceFromModel(observation, table)
+    : differenceAfterEdit(observation, table, edited)
+}
+
+function elementStep(how: Step['how'], changes: readonly Change[]): Step {
+  return { how, elementsAdded: countOf('elements.add', changes), elementsDeleted: countOf('elements.delete', changes) }
+}
+
+function setsUntilChange({ sets }: Table): readonly string[] {
+  return [...sets].flatMap(([name, { learned }]) => (learned?.until === 'change' ? [name] : []))
 }

@@ -3,10 +3,19 @@ import { type Packed, packRange } from '../nftables/datatype.ts'
 import { setElementsOf } from '../nftables/elements.ts'
 import type { NftSet, Rule } from '../nftables/model.ts'
 import { concat, equals, isIn, isProtocol, type Statement, verdict } from '../nftables/statement.ts'
+import { acceptKnown } from './allowed-flows.ts'
 import { type FoldedRule, foldRules } from './fold-rules.ts'
 import { views } from './flow-views.ts'
 import type { DirectionPolicy, PolicyDirection, PolicyRule, PolicyRules, PortRange } from './policy-table.ts'
-import { chainName, type ChainKind, deniedChains, type FlowWay, peerSetName, portListName } from './rule-names.ts'
+import {
+  allowedChains,
+  chainName,
+  type ChainKind,
+  deniedChains,
+  type FlowWay,
+  peerSetName,
+  portListName,
+} from './rule-names.ts'
 
 /** A chain as its rules and the port lists that they need. */
 export interface ChainParts {
@@ -30,8 +39,7 @@ interface Sense {
 const portKey = ['inet_proto', 'inet_service'] as const
 
 /**
- * Every chain of a direction, the pod's own last: it is gone to, and who comes to its end is accepted. None when nothing is
- * said about it.
+ * Every chain of a direction, the pod's own last, which is gone to. None when nothing is said about it.
  */
 export function chainsOf(direction: PolicyDirection, way: FlowWay, policy: DirectionPolicy): readonly SharedChain[] {
   const sense: Sense = { direction, way }
@@ -45,8 +53,12 @@ export function chainsOf(direction: PolicyDirection, way: FlowWay, policy: Direc
     ...policy.network.flatMap((rules) => shared('policy', [rules])),
     ...(isIsolated ? [] : shared('baseline', policy.baseline)),
   ]
-  const rules = [...others.map(({ name }): Rule => [verdict(`jump ${name}`)]), ...(isIsolated ? [[denied(sense)]] : [])]
-  if (rules.length === 0) return []
+  if (others.length === 0 && !isIsolated) return []
+  const rules = [
+    acceptKnown(direction, way),
+    ...others.map(({ name }): Rule => [verdict(`jump ${name}`)]),
+    [isIsolated ? denied(sense) : allowed(sense)],
+  ]
   const own = {
     name: nameOf('pod', sense, policy.key),
     made: [...policy.admin, ...policy.network, ...policy.baseline],
@@ -63,9 +75,14 @@ function denied({ direction, way }: Sense): Statement {
   return verdict(`goto ${deniedChains[direction][way]}`)
 }
 
+/** Replies are judged like what they answer, and need not be remembered once more. */
+function allowed({ direction, way }: Sense): Statement {
+  return verdict(way === 'there' ? `goto ${allowedChains[direction]}` : 'accept')
+}
+
 function rulesOf(sense: Sense, lists: readonly PolicyRules[]): ChainParts {
   // Accepting ends this hook's chain; the other direction has a base chain of its own.
-  const ends = { accept: verdict('accept'), deny: denied(sense), pass: verdict('return') } as const
+  const ends = { accept: allowed(sense), deny: denied(sense), pass: verdict('return') } as const
   const portLists = new Map<string, NftSet>()
   const rules = lists.flatMap((list) =>
     foldRules(list.rules).flatMap((rule) =>

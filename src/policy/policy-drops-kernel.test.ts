@@ -54,11 +54,11 @@ async function enforce(
 ): Promise<void> {
   const change = new PolicyIndex('n1').apply(changesOf(editsOf({ ...smallWorld, networkPolicies, pods })))
   const ruleset = new PolicyRuleset({ localPods })
-  const table = ruleset.apply({
+  ruleset.apply({
     ...change,
     interfaces: interfaces.map((after) => ({ key: after.name, before: undefined, after })),
   })
-  unwrap(await writer.apply(table, signal))
+  unwrap(await writer.apply(ruleset.table(), signal))
 }
 
 type Place = typeof client | typeof server

@@ -8,6 +8,7 @@ import { changesOf, editsOf } from './cluster-state.fixture.ts'
 import type { NetworkPolicyManifest } from './manifests.fixture.ts'
 import { PolicyIndex } from './policy-index.ts'
 import { type PodInterface, PolicyRuleset } from './policy-rules.ts'
+import { policyTableName } from './rule-names.ts'
 import { networkPolicy, smallWorld, worldPod } from './small-world.fixture.ts'
 
 const { signal } = new AbortController()
@@ -51,13 +52,13 @@ describe('a real connection from x/a to y/a', () => {
   test.each(rows)('%s', async (_name, networkPolicies, heard) => {
     const change = new PolicyIndex('n1').apply(changesOf(editsOf({ ...smallWorld, networkPolicies, pods })))
     const ruleset = new PolicyRuleset({ localPods: 'c' })
-    const table = ruleset.apply({
+    ruleset.apply({
       ...change,
       interfaces: interfaces.map((after) => ({ key: after.name, before: undefined, after })),
     })
     const library = unwrap(Libnftables.load())
-    await using writer = new NftablesWriter({ library, family: 'ip', name: table.name, netns: flows.node.fd })
-    unwrap(await writer.apply(table, signal))
+    await using writer = new NftablesWriter({ library, family: 'ip', name: policyTableName, netns: flows.node.fd })
+    unwrap(await writer.apply(ruleset.table(), signal))
     expect(flows.ask('TCP', addresses.y, 80, sourcePort++)).toBe(heard)
   })
 })

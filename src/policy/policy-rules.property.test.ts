@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { parseIpv4 } from '../base/ip.ts'
 import { unwrap } from '../base/result.ts'
 import { objectKey } from '../kube/object.ts'
+import { diffTables } from '../nftables/diff.ts'
 import { iterateElements } from '../nftables/elements.ts'
 import type { Table } from '../nftables/model.ts'
 import { changesOf, ClusterState } from './cluster-state.fixture.ts'
@@ -12,10 +13,17 @@ import { type End, mayFlow, type Packet } from './naive-model.fixture.ts'
 import { PolicyIndex } from './policy-index.ts'
 import { type PodInterface, PolicyRuleset } from './policy-rules.ts'
 import type { Change } from './policy-table.ts'
-import { passes, type SimulatedPacket } from './rule-interpreter.fixture.ts'
+import { type Memory, passes, type SimulatedPacket } from './rule-interpreter.fixture.ts'
+
+/** A table, and what flows taught the kernel that has it. */
+interface Rules {
+  readonly table: Table
+  readonly memory: Memory
+}
 
 class Node {
   readonly name: string
+  readonly memory: Memory = new Map()
   readonly index: PolicyIndex
   readonly ruleset = new PolicyRuleset({ localPods: 'oci*' })
   #interfaces = new Map<string, PodInterface>()
@@ -34,7 +42,12 @@ class Node {
       after: after.get(key),
     }))
     this.#interfaces = after
-    return this.ruleset.apply({ ...this.index.apply(change), interfaces })
+    const before = this.ruleset.table()
+    this.ruleset.apply({ ...this.index.apply(change), interfaces })
+    const table = this.ruleset.table()
+    // As the writer does it.
+    if (diffTables(before, table).kind !== 'none') this.memory.clear()
+    return table
   }
 
   #isOwn({ spec }: PodManifest): boolean {
@@ -56,13 +69,13 @@ function interfaceOf(pod: PodManifest): PodInterface {
 
 /** Through the node of the source, then through that of the destination; once where they are the same. */
 function passesNodes(
-  tables: ReadonlyMap<string, Table>,
+  rules: ReadonlyMap<string, Rules>,
   from: End,
   to: End,
   packet: Packet,
   way: SimulatedPacket,
 ): boolean {
-  return [...tables].every(([node, table]) => {
+  return [...rules].every(([node, { table, memory }]) => {
     const source = podOn(node, from)
     const destination = podOn(node, to)
     const isOnTheWay = source !== undefined || destination !== undefined
@@ -78,7 +91,7 @@ function passesNodes(
       ...way,
     }
     const isToTheNode = destination === undefined && addressOf(to) === nodeAddresses[node]
-    return passes(table, ['prerouting', isToTheNode ? 'input' : 'forward'], simulated)
+    return passes(table, ['prerouting', isToTheNode ? 'input' : 'forward'], simulated, memory)
   })
 }
 
@@ -88,6 +101,11 @@ function opening({ protocol, port }: Packet): SimulatedPacket {
     'ct direction': 'original',
     'ct state': 'new',
   }
+}
+
+/** Of a flow that was answered: remembered when it is allowed. */
+function goingOn(packet: Packet): SimulatedPacket {
+  return { ...opening(packet), 'ct state': 'established' }
 }
 
 function answering({ protocol, port }: Packet): SimulatedPacket {
@@ -129,6 +147,7 @@ function comparable({ sets, chains }: Table): unknown {
 test('after any history the rules of the kernel’s table mean what the objects mean, as if made afresh', () => {
   let checks = 0
   let unknown = 0
+  let remembered = 0
   const seen = { true: 0, false: 0 }
   fc.assert(
     fc.property(anyHistory, (history) => {
@@ -137,14 +156,16 @@ test('after any history the rules of the kernel’s table mean what the objects 
       for (const edits of history) {
         state.edit(edits)
         const cluster = state.manifests()
-        const tables = new Map<string, Table>()
+        const rules = new Map<string, Rules>()
         for (const node of nodes) {
           const table = node.follow(changesOf(edits), cluster.pods)
           const fresh = new Node(node.name)
           expect(comparable(table)).toEqual(comparable(fresh.follow(state.everything(), cluster.pods)))
-          tables.set(node.name, table)
+          rules.set(node.name, { table, memory: node.memory })
         }
-        const blind = new Map(nodeNames.map((name) => [name, new Node(name).follow(state.everything(), [])] as const))
+        const blind = new Map(
+          nodeNames.map((name) => [name, { table: new Node(name).follow(state.everything(), []), memory: new Map() }]),
+        )
         const ends: readonly End[] = [
           ...cluster.pods.map((pod) => ({ pod })),
           ...outsideAddresses.map((address) => ({ address })),
@@ -157,10 +178,12 @@ test('after any history the rules of the kernel’s table mean what the objects 
               const expected = mayFlow(cluster, from, to, packet)
               checks++
               seen[`${expected}`]++
-              if (passesNodes(tables, from, to, packet, opening(packet)) !== expected)
-                expect.fail(JSON.stringify({ from, to, packet, expected, cluster }, undefined, 1))
+              // Of a flow that runs since the state before, or would; then of a new one.
+              for (const way of [goingOn(packet), opening(packet)])
+                if (passesNodes(rules, from, to, packet, way) !== expected)
+                  expect.fail(JSON.stringify({ way, from, to, packet, expected, cluster }, undefined, 1))
               const comesBack = mayAnswer(cluster, from, to, packet)
-              if (passesNodes(tables, to, from, packet, answering(packet)) !== comesBack)
+              if (passesNodes(rules, to, from, packet, answering(packet)) !== comesBack)
                 expect.fail(JSON.stringify({ from, to, packet, comesBack, cluster }, undefined, 1))
               // Whatever the policies: an interface that the table does not know lets nothing through.
               if (!isBetweenPodAndOutside(from, to)) continue
@@ -172,10 +195,12 @@ test('after any history the rules of the kernel’s table mean what the objects 
             }
           }
         }
+        for (const { memory } of rules.values()) for (const flows of memory.values()) remembered += flows.size
       }
     }),
     { numRuns: 50 },
   )
+  expect(remembered).toBeGreaterThan(1000)
   expect(checks).toBeGreaterThan(20_000)
   expect(unknown).toBeGreaterThan(1000)
   expect(Math.min(seen.true, seen.false)).toBeGreaterThan(1000)

@@ -36,7 +36,8 @@ class Node {
   }
 
   put(cluster: Parameters<typeof editsOf>[0], changes: readonly Change<PodInterface>[] = []): Table {
-    return this.ruleset.apply({ ...this.index.apply(changesOf(editsOf(cluster))), interfaces: changes })
+    this.ruleset.apply({ ...this.index.apply(changesOf(editsOf(cluster))), interfaces: changes })
+    return this.ruleset.table()
   }
 
   forwards(packet: SimulatedPacket): boolean {
@@ -185,7 +186,8 @@ describe('chains and sets', () => {
       spec: { ...policy.spec, ingress: [{ ports: ports.map((one) => ({ ...one, protocol: 'UDP' as const })) }] },
     }
     expect(node.put({ networkPolicies: [other] }).sets.size - before.sets.size).toBe(1)
-    const after = node.ruleset.apply(node.index.apply({ networkPolicies: new Map([['x/p', undefined]]) }))
+    node.ruleset.apply(node.index.apply({ networkPolicies: new Map([['x/p', undefined]]) }))
+    const after = node.ruleset.table()
     expect([...after.chains.keys()]).toEqual([...before.chains.keys()])
     expect([...after.sets.keys()]).toEqual([...before.sets.keys()])
     const targets = [...iterateElements(after.sets.get('to-pod')?.elements ?? noElements)].map(([, target]) => target)

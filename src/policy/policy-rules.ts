@@ -3,6 +3,7 @@ import type { Ipv4 } from '../base/ip.ts'
 import { type Packed, packerOf, packRange } from '../nftables/datatype.ts'
 import { editElements, setElementsOf, type Verdict } from '../nftables/elements.ts'
 import type { Chain, NftSet, Table } from '../nftables/model.ts'
+import { ShardedMap, ShardedMapEditor } from '../nftables/sharded-map.ts'
 import { skeletonChains, skeletonSets } from './policy-skeleton.ts'
 import {
   type Change,
@@ -63,19 +64,19 @@ const packItself = packerOf(['ifname', 'ifname'])
  * the same policies share their chains. An interface that is unknown, or whose pod is, lets nothing through.
  */
 export class PolicyRuleset {
-  readonly #sets = new Map<string, NftSet>(skeletonSets())
-  readonly #chains: Map<string, Chain>
+  readonly #sets = new ShardedMapEditor<string, NftSet>(ShardedMap.of(skeletonSets()))
+  readonly #chains: ShardedMapEditor<string, Chain>
   readonly #shared: SharedChains
   readonly #pods = new Map<string, PodPolicy>()
   readonly #interfaces = new Map<string, PodInterface>()
   readonly #interfacesOf = new Map<string, Set<string>>()
 
   constructor({ localPods }: PolicyRulesOptions) {
-    this.#chains = new Map(skeletonChains(localPods))
+    this.#chains = new ShardedMapEditor(ShardedMap.of(skeletonChains(localPods)))
     this.#shared = new SharedChains({ chains: this.#chains, sets: this.#sets })
   }
 
-  apply({ pods = [], peerSets = [], interfaces = [] }: PolicyRuleChange): Table {
+  apply({ pods = [], peerSets = [], interfaces = [] }: PolicyRuleChange): void {
     for (const { key, after } of peerSets) {
       if (after === undefined) this.#sets.delete(peerSetName(key))
       else this.#sets.set(peerSetName(key), nftSetOf(after))
@@ -90,11 +91,11 @@ export class PolicyRuleset {
       touched.add(key)
     }
     for (const name of touched) this.#dispatch(name)
-    return this.table()
   }
 
+  /** As it is now. Costs what was edited since the last call. */
   table(): Table {
-    return { family: 'ip', name: policyTableName, sets: new Map(this.#sets), chains: new Map(this.#chains) }
+    return { family: 'ip', name: policyTableName, sets: this.#sets.edition(), chains: this.#chains.edition() }
   }
 
   #putPod(key: string, before: PodPolicy | undefined, after: PodPolicy | undefined): void {

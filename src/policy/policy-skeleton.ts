@@ -13,9 +13,12 @@ import {
   type Statement,
   verdict,
 } from '../nftables/statement.ts'
+import { acceptAndLearn, allowedFlows } from './allowed-flows.ts'
 import { views } from './flow-views.ts'
 import { directions, type PolicyDirection } from './policy-table.ts'
 import {
+  allowedChains,
+  allowedFlowsNames,
   deniedChains,
   deniedFlowKey,
   deniedFlowsNames,
@@ -53,6 +56,7 @@ export function skeletonSets(): ReadonlyMap<string, NftSet> {
     [itselfName, { key: ['ifname', 'ifname'], elements: noElements }],
     ...Object.values(dropsNames).map((name) => [name, drops] as const),
     ...Object.values(deniedFlowsNames).map((name) => [name, deniedFlows] as const),
+    ...Object.values(allowedFlowsNames).map((name) => [name, allowedFlows] as const),
   ])
 }
 
@@ -88,6 +92,7 @@ export function skeletonChains(localPods: string): ReadonlyMap<string, Chain> {
     [repliesChains.egress, { rules: judge('egress', 'back') }],
     [repliesChains.ingress, { rules: judge('ingress', 'back') }],
     [spoofedChain, { rules: [[isIn('iifname', dropsNames.spoofed)], [verdict('drop')]] }],
+    ...directions.map((direction) => [allowedChains[direction], { rules: acceptAndLearn(direction) }] as const),
     ...directions.flatMap((direction) =>
       flowWays.map((way) => [deniedChains[direction][way], deniedChain(direction, way)] as const),
     ),

@@ -78,7 +78,9 @@ const interfaces = ['a', 'b'].map((name): Change<PodInterface> => {
 
 describe.each(features)('%s', (name, policies) => {
   const change = new PolicyIndex('n1').apply(changesOf(editsOf({ ...smallWorld, ...policies })))
-  const table = new PolicyRuleset({ localPods: 'oci*' }).apply({ ...change, interfaces })
+  const ruleset = new PolicyRuleset({ localPods: 'oci*' })
+  ruleset.apply({ ...change, interfaces })
+  const table = ruleset.table()
 
   test('is written as in testdata', async () => {
     await expect(textOfTable(table)).toMatchFileSnapshot(`./testdata/${name}.nft`)

@@ -12,56 +12,71 @@ export type SimulatedPacket = Readonly<Partial<Record<Selector, string | number>
 type Hook = 'prerouting' | 'input' | 'forward'
 type Outcome = 'accept' | 'drop' | 'return'
 
-export function passes(table: Table, hooks: readonly Hook[], packet: SimulatedPacket): boolean {
+/** What was learned until a change, by set. */
+export type Memory = Map<string, Set<Packed>>
+
+/** Learns in `memory`, and finds there. */
+export function passes(
+  table: Table,
+  hooks: readonly Hook[],
+  packet: SimulatedPacket,
+  memory: Memory = new Map(),
+): boolean {
+  const kernel = { table, memory }
   const bases = [...table.chains].flatMap(([name, { base }]) => (base === undefined ? [] : [{ name, base }]))
   return hooks.every((hook) =>
     bases
       .filter(({ base }) => base.hook === hook)
       .sort((a, b) => a.base.priority - b.base.priority)
-      .every(({ name }) => walk(table, name, packet) !== 'drop'),
+      .every(({ name }) => walk(kernel, name, packet) !== 'drop'),
   )
 }
 
-function walk(table: Table, name: string, packet: SimulatedPacket): Outcome {
-  const chain = table.chains.get(name)
+interface Kernel {
+  readonly table: Table
+  readonly memory: Memory
+}
+
+function walk(kernel: Kernel, name: string, packet: SimulatedPacket): Outcome {
+  const chain = kernel.table.chains.get(name)
   if (chain === undefined) throw new Error(`no chain ${name}`)
   for (const rule of chain.rules) {
-    const said = evaluate(table, rule, packet)
+    const said = evaluate(kernel, rule, packet)
     if (said === undefined) continue
     const [word = '', target] = said.split(' ')
     if (word === 'accept' || word === 'drop' || word === 'return') return word
-    const inner = walk(table, target ?? '', packet)
+    const inner = walk(kernel, target ?? '', packet)
     if (inner !== 'return') return inner
     if (word === 'goto') return 'return'
   }
   return 'return'
 }
 
-function evaluate(table: Table, rule: Rule, packet: SimulatedPacket): string | undefined {
+function evaluate(kernel: Kernel, rule: Rule, packet: SimulatedPacket): string | undefined {
   for (const statement of rule) {
-    const said = step(table, statement, packet)
+    const said = step(kernel, statement, packet)
     if (said !== true) return said
   }
   return undefined
 }
 
 /** True: goes on with the rule. */
-function step(table: Table, statement: Statement, packet: SimulatedPacket): string | undefined | true {
+function step(kernel: Kernel, statement: Statement, packet: SimulatedPacket): string | undefined | true {
   if (statement.kind === 'verdict') return statement.verdict
-  if (statement.kind === 'learn') return true
-  if (statement.kind === 'vmap') return found(setOf(table, statement.map), statement.key, packet)
+  if (statement.kind === 'learn') return learn(kernel, statement, packet)
+  if (statement.kind === 'vmap') return found(kernel, statement.map, statement.key, packet)
   if (statement.kind !== 'match') throw new Error(`no policy needs ${statement.kind}`)
   if (valuesOf(statement.left, packet) === undefined) return undefined
-  const isEqual = compare(table, statement.left, statement.right, packet)
+  const isEqual = compare(kernel, statement.left, statement.right, packet)
   return isEqual === (statement.operator === '==') ? true : undefined
 }
 
-function compare(table: Table, left: Expression, right: Operand, packet: SimulatedPacket): boolean {
+function compare(kernel: Kernel, left: Expression, right: Operand, packet: SimulatedPacket): boolean {
   const [value] = valuesOf(left, packet) ?? []
   if (typeof right === 'string' && right.endsWith('*')) return String(value).startsWith(right.slice(0, -1))
   if (typeof right !== 'object') return value === right
   if (isList(right)) return right.some((one) => one === value)
-  if ('set' in right) return found(setOf(table, right.set), left, packet) !== undefined
+  if ('set' in right) return found(kernel, right.set, left, packet) !== undefined
   return Number(value) >= Number(right.from) && Number(value) <= Number(right.to)
 }
 
@@ -69,19 +84,27 @@ function isList(operand: Operand): operand is readonly Literal[] {
   return Array.isArray(operand)
 }
 
-function found(set: NftSet, key: Expression, packet: SimulatedPacket): string | undefined {
+/** What was denied is for people: no rule asks for it. */
+function learn(
+  { table, memory }: Kernel,
+  { set: name, key }: Extract<Statement, { kind: 'learn' }>,
+  packet: SimulatedPacket,
+): true | undefined {
+  const set = setOf(table, name)
+  if (set.learned?.until !== 'change') return true
   const values = valuesOf(key, packet)
   if (values === undefined) return undefined
-  const packed = set.key.map((type, index) => {
-    const value = values[index] ?? ''
-    if (type === 'ipv4_addr') return packerOf(['ipv4_addr'])(unwrap(parseIpv4(String(value))))
-    if (type === 'inet_service') return packerOf(['inet_service'])(Number(value))
-    if (type === 'ifname') return packerOf(['ifname'])(String(value))
-    const protocol = value === 'tcp' || value === 'udp' || value === 'sctp' ? value : 'icmp'
-    return packerOf(['inet_proto'])(protocol)
-  })
-  // Components of a concatenation fill whole registers.
-  const whole = packed.map((part) => (packed.length === 1 ? part : part.padEnd(Math.ceil(part.length / 4) * 4, '\0')))
+  const learned = memory.get(name) ?? new Set()
+  memory.set(name, learned.add(packedKey(set, values).join('') as Packed))
+  return true
+}
+
+function found({ table, memory }: Kernel, name: string, key: Expression, packet: SimulatedPacket): string | undefined {
+  const values = valuesOf(key, packet)
+  if (values === undefined) return undefined
+  const set = setOf(table, name)
+  const whole = packedKey(set, values)
+  if (memory.get(name)?.has(whole.join('') as Packed) === true) return ''
   if (set.interval !== true) return getElement(set.elements, whole.join('') as Packed)
   const total = whole.join('').length
   for (const [range, value] of iterateElements(set.elements)) {
@@ -94,6 +117,19 @@ function found(set: NftSet, key: Expression, packet: SimulatedPacket): string | 
     if (isInside) return value
   }
   return undefined
+}
+
+function packedKey(set: NftSet, values: readonly (string | number)[]): readonly string[] {
+  const packed = set.key.map((type, index) => {
+    const value = values[index] ?? ''
+    if (type === 'ipv4_addr') return packerOf(['ipv4_addr'])(unwrap(parseIpv4(String(value))))
+    if (type === 'inet_service') return packerOf(['inet_service'])(Number(value))
+    if (type === 'ifname') return packerOf(['ifname'])(String(value))
+    const protocol = value === 'tcp' || value === 'udp' || value === 'sctp' ? value : 'icmp'
+    return packerOf(['inet_proto'])(protocol)
+  })
+  // Components of a concatenation fill whole registers.
+  return packed.map((part) => (packed.length === 1 ? part : part.padEnd(Math.ceil(part.length / 4) * 4, '\0')))
 }
 
 function valuesOf(expression: Expression, packet: SimulatedPacket): readonly (string | number)[] | undefined {

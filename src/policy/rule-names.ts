@@ -42,6 +42,16 @@ export const deniedFlowsNames: Readonly<Record<PolicyDirection, string>> = {
 /** Source, destination, protocol and destination port (0 of a protocol without ports), as of the packet that opens it. */
 export const deniedFlowKey = ['ipv4_addr', 'ipv4_addr', 'inet_proto', 'inet_service'] as const
 
+/** Flows whose packets policies allow, as of the packet that opens them: learned, until anything changes. */
+export const allowedFlowsNames: Readonly<Record<PolicyDirection, string>> = {
+  egress: 'allowed-egress-flows',
+  ingress: 'allowed-ingress-flows',
+}
+export const allowedChains: Readonly<Record<PolicyDirection, string>> = {
+  egress: 'allowed-egress',
+  ingress: 'allowed-ingress',
+}
+
 /** What rules are shared by, as a part of a chain's name. */
 export type ChainKind = 'pod' | 'admin' | 'policy' | 'baseline'
 

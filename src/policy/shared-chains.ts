@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Chain, NftSet } from '../nftables/model.ts'
+import type { ShardedMapEditor } from '../nftables/sharded-map.ts'
 import { type ChainParts, chainsOf, type SharedChain } from './policy-chains.ts'
 import type { DirectionPolicy, PolicyDirection } from './policy-table.ts'
 import { type FlowWay, flowWays } from './rule-names.ts'
@@ -17,8 +18,8 @@ interface DirectionEntry {
 
 /** Where the chains and their port lists are put, and taken away again. */
 export interface ChainPlaces {
-  readonly chains: Map<string, Chain>
-  readonly sets: Map<string, NftSet>
+  readonly chains: ShardedMapEditor<string, Chain>
+  readonly sets: ShardedMapEditor<string, NftSet>
 }
 
 /** The chains of pods' policies: made for the first pod, gone with the last. */

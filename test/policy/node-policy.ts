@@ -40,7 +40,8 @@ export class NodePolicy implements AsyncDisposable {
   }
 
   async apply(change: PolicyRuleChange): Promise<string> {
-    return await this.#write(this.#ruleset.apply(change))
+    this.#ruleset.apply(change)
+    return await this.#write(this.#ruleset.table())
   }
 
   /** As after a restart of the agent: somebody who does not know what is there replaces all of it. */

@@ -139,7 +139,7 @@ export class PoliciedNode implements AsyncDisposable {
   async table(): Promise<string> {
     const listed = await this.nft('-a', 'list', 'table', 'ip', 'vcn-policy')
     return listed
-      .replace(/(\ttimeout 1m\n)\t\telements = \{[^}]*\}\n/g, '$1')
+      .replace(/(\ttimeout \w+\n)\t\telements = \{[^}]*\}\n/g, '$1')
       .replace(/counter packets \d+ bytes \d+/g, 'counter')
   }
 

@@ -75,6 +75,16 @@ describe('what the kernel makes of the bytes', () => {
     expect(listed()).toContain('elements = { 10.0.0.0/28 }')
   })
 
+  test('nothing of a set that is emptied', async () => {
+    unwrap(await socket.transact(adding('members', [{ key: address(1) }, { key: address(2) }])))
+    for (const _time of ['full', 'empty']) {
+      const writer = new BatchWriter(socket.generation())
+      writer.flush(table, 'members')
+      unwrap(await socket.transact(writer.done()))
+      expect(await socket.setElements(table, 'members')).toEqual([])
+    }
+  })
+
   test('more elements than fit one message', async () => {
     const many = Array.from({ length: 5000 }, (_, index) => ({
       key: bytes('0a00') + String.fromCharCode(index >> 8, index & 255),

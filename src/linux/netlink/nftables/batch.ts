@@ -76,6 +76,15 @@ export class BatchWriter {
     this.#element(element)
   }
 
+  /** Empties a set, of elements that rules added as well. An empty one stays empty. */
+  flush({ family, name }: TableAddress, set: string): void {
+    this.#closeElements()
+    this.#begin(nft.nftablesMessage(nft.NFT_MSG_DELSETELEM), NLM_F_REQUEST, family, 0)
+    this.#text(nft.NFTA_SET_ELEM_LIST_TABLE, name)
+    this.#text(nft.NFTA_SET_ELEM_LIST_SET, set)
+    this.#end()
+  }
+
   /** Takes a table's flags away: a dormant one comes to life. */
   wake({ family, name }: TableAddress): void {
     this.#closeElements()

@@ -37,6 +37,10 @@ export function setsRequest({ family, name }: TableAddress): Buffer {
   return nfgenmsg(family).text(nft.NFTA_SET_TABLE, name).done()
 }
 
+export function setRequest({ family, name }: TableAddress, set: string): Buffer {
+  return nfgenmsg(family).text(nft.NFTA_SET_TABLE, name).text(nft.NFTA_SET_NAME, set).done()
+}
+
 export function setElementsRequest({ family, name }: TableAddress, set: string): Buffer {
   return nfgenmsg(family).text(nft.NFTA_SET_ELEM_LIST_TABLE, name).text(nft.NFTA_SET_ELEM_LIST_SET, set).done()
 }

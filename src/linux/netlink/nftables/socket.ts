@@ -84,6 +84,10 @@ export class NftablesSocket implements Disposable {
     return this.#whenThere(() => this.#dump(nft.NFT_MSG_GETSET, request, (body) => [objects.decodeSet(body)])) ?? []
   }
 
+  set(address: TableAddress, name: string): objects.SetObject | undefined {
+    return this.#whenThere(() => this.#get(nft.NFT_MSG_GETSET, objects.setRequest(address, name), objects.decodeSet))
+  }
+
   /**
    * Keys and values of a set's elements, as bytes; empty when it is not there. Reads one datagram in a turn of the event
    * loop: 60,000 elements take 0.2 s.
