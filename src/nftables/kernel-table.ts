@@ -21,6 +21,7 @@ import { inSlices } from './slices.ts'
 /** Somebody else's transaction may come in between again and again; each attempt takes milliseconds. */
 const staleAttempts = 100
 const interruptedAttempts = 10
+const passingChain = 'passing'
 
 /**
  * One table in the kernel. Structure goes through libnftables, which knows how to compile rules; elements alone go
@@ -111,6 +112,8 @@ export class KernelTable implements Disposable {
   encodeFlush(sets: readonly string[]): Batch {
     const writer = new BatchWriter(0)
     for (const set of sets) writer.flush(this.#address, set)
+    // So that the next generation is ours for sure: whoever else came in between made the one after it.
+    writer.passingChain(this.#address, passingChain)
     return writer.done()
   }
 

@@ -83,7 +83,10 @@ function differenceOfSet(name: string, known: SetObject | undefined, model: Tabl
   return `set ${name} has ${known.elementCount} elements, not ${set.elements.size}`
 }
 
-/** How somebody else has changed the objects that were there before. Handles are never used twice. */
+/**
+ * How somebody else has changed the objects that were there before. Handles are never used twice, but a rule that `nft
+ * replace rule` puts in another's place gets its handle: that is not noticed.
+ */
 export function differenceFromBefore(before: Observation, now: Observation): string | undefined {
   if (before.table.handle !== now.table.handle) return 'the table was made anew'
   if (before.table.objectCount !== now.table.objectCount) return 'chains or sets were added or deleted'

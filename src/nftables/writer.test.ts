@@ -146,33 +146,6 @@ describe('somebody else at the ruleset', () => {
     expect(listTable(netns, 'ip vcn-writer')).toEqual(before)
   })
 
-  test.each([
-    ['a rule of a chain that our edit changed', 'flush chain ip vcn-writer lb-1; add rule ip vcn-writer lb-1 drop'],
-    ['a rule of a chain that it did not', 'flush chain ip vcn-writer far; add rule ip vcn-writer far drop'],
-    ['a set that it made', 'delete set ip vcn-writer made; add set ip vcn-writer made { type ipv4_addr; }'],
-    [
-      'a set that it did not',
-      'delete map ip vcn-writer affinity; add map ip vcn-writer affinity { type ipv4_addr . ipv4_addr : ipv4_addr; }',
-    ],
-    ['a chain that it deleted', 'add chain ip vcn-writer gone; add rule ip vcn-writer gone drop'],
-  ])('replaces %s', async (_, command) => {
-    const far: Chain = { rules: [[verdict('accept')]] }
-    const before = tableWith(services(1), { far, gone: { rules: [[verdict('drop')]] } })
-    const after = tableWith(services(1, 2), { far, 'lb-1': { rules: [[verdict('drop')], [verdict('accept')]] } })
-    const edited = {
-      ...after,
-      sets: new Map<string, NftSet>([...after.sets, ['made', { key: ['ipv4_addr'], elements: noElements }]]),
-    }
-    unwrap(await writer.apply(before, signal))
-    expect(how(await writer.apply(edited, signal))).toBe('edit')
-    nft(netns, 'add table ip other')
-    expect(how(await writer.apply({ ...edited }, signal))).toBe('unchanged')
-    expect(lost).toEqual([])
-    nft(netns, command)
-    expect(how(await writer.apply(edited, signal))).toBe('load')
-    expect(lost).toHaveLength(1)
-  })
-
   test('an element that is gone is noticed when it is to be deleted', async () => {
     unwrap(await writer.apply(tableWith(services(1, 2)), signal))
     nft(netns, 'delete element ip vcn-writer services { 10.96.0.1 . tcp . 80 }')

@@ -243,14 +243,9 @@ export class NftablesWriter implements AsyncDisposable {
       current = this.#still(current)
       if (current === undefined) return 'lost'
       const result = await this.#kernel.transact(batch, current.generation)
-      if (result.ok) return ok({ ...current, generation: this.#generationAfter(current.generation) })
+      if (result.ok) return ok({ ...current, generation: nextGeneration(current.generation) })
       if (result.error.kind !== 'stale' || attempt === staleAttempts) return result
     }
-  }
-
-  /** A transaction that had nothing to do, such as to empty sets that are empty, makes none (nf_tables_commit). */
-  #generationAfter(before: number): number {
-    return this.#kernel.generation() === before ? before : nextGeneration(before)
   }
 
   async #load(desired: Table): Promise<Result<Step, NftError>> {

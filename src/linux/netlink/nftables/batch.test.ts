@@ -153,6 +153,23 @@ describe('generations', () => {
     unwrap(await socket.transact(adding('members', [{ key: address(1) }])))
     expect(socket.generation()).toBe(before + 1)
   })
+
+  test('but one that had nothing to do makes none', async () => {
+    const before = socket.generation()
+    const writer = new BatchWriter(before)
+    writer.flush(table, 'members')
+    unwrap(await socket.transact(writer.done()))
+    expect(socket.generation()).toBe(before)
+  })
+
+  test('unless a chain passes through it, of which nothing is left', async () => {
+    const [before, objects] = [socket.generation(), socket.table(table)?.objectCount]
+    const writer = new BatchWriter(before)
+    writer.flush(table, 'members')
+    writer.passingChain(table, 'passing')
+    unwrap(await socket.transact(writer.done()))
+    expect([socket.generation(), socket.table(table)?.objectCount]).toEqual([before + 1, objects])
+  })
 })
 
 test('a table is woken and deleted by batches', async () => {

@@ -85,6 +85,21 @@ export class BatchWriter {
     this.#end()
   }
 
+  /**
+   * Makes a chain and deletes it again: nothing comes of it but a new generation, which a transaction without any work, such
+   * as emptying a set that is empty, does not make (net/netfilter/nf_tables_api.c, nf_tables_commit).
+   */
+  passingChain({ family, name }: TableAddress, chain: string): void {
+    this.#closeElements()
+    for (const message of [nft.NFT_MSG_NEWCHAIN, nft.NFT_MSG_DELCHAIN]) {
+      const flags = message === nft.NFT_MSG_NEWCHAIN ? NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL : NLM_F_REQUEST
+      this.#begin(nft.nftablesMessage(message), flags, family, 0)
+      this.#text(nft.NFTA_CHAIN_TABLE, name)
+      this.#text(nft.NFTA_CHAIN_NAME, chain)
+      this.#end()
+    }
+  }
+
   /** Takes a table's flags away: a dormant one comes to life. */
   wake({ family, name }: TableAddress): void {
     this.#closeElements()
