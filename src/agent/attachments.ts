@@ -53,16 +53,33 @@ export class Attachments {
     this.#deps = dependencies
   }
 
-  async add(request: AddRequest): Promise<Result<CniResult, CniError>> {
+  /** Of an ADD that arrives now; undefined: it never waits. */
+  patience(): AbortSignal | undefined {
+    const { guard } = this.#deps
+    return guard && AbortSignal.timeout(guard.patienceMs)
+  }
+
+  /** Before `add`: an ADD that has to wait for its pod to be known takes nothing away meanwhile, and holds nothing. */
+  async whyNotYet(
+    { pod, netns }: Pick<AddRequest, 'pod' | 'netns'>,
+    patience: AbortSignal | undefined,
+  ): Promise<Result<never, CniError> | undefined> {
+    const { guard } = this.#deps
+    if (guard === undefined || patience === undefined) return undefined
+    const opened = openPodNetns(netns)
+    if (!opened.ok) return opened
+    opened.value[Symbol.dispose]()
+    const expected = await guard.expect(pod, patience)
+    return expected.ok ? undefined : err(notIsolated(pod, expected.error))
+  }
+
+  async add(request: AddRequest, patience: AbortSignal | undefined): Promise<Result<CniResult, CniError>> {
     const opened = openPodNetns(request.netns)
     if (!opened.ok) return opened
     using netns = opened.value
     const { guard } = this.#deps
-    if (guard === undefined) return await this.#replaceRivals(request, netns, () => this.#attach(request, netns))
-    const patience = AbortSignal.timeout(guard.patienceMs)
-    // First of all: an ADD that has to wait takes nothing away meanwhile, and holds nothing.
-    const expected = await guard.expect(request.pod, patience)
-    if (!expected.ok) return err(notIsolated(request.pod, expected.error))
+    if (guard === undefined || patience === undefined)
+      return await this.#replaceRivals(request, netns, () => this.#attach(request, netns))
     return await this.#replaceRivals(request, netns, async () => {
       const cleared = await guard.clear(hostIfname(request.key, request.pod), patience)
       if (!cleared.ok) return err(notIsolated(request.pod, cleared.error))
@@ -102,6 +119,8 @@ export class Attachments {
     const row = this.#deps.journal.find(key)
     if (row === undefined) throw new Error(`${formatAttachmentKey(key)} is attached and not in the journal`)
     const admitted = await guard.admit(guardedInterface(row), patience)
+    // Other attachments do not wait for this one (`#rivals`): what happened to it meanwhile is not this ADD's to undo.
+    if (this.#deps.journal.find(key) !== row) return err(notIsolated(pod, 'a newer sandbox of the pod took its place'))
     if (admitted.ok) return ok(result)
     const released = await this.release(row)
     return released.ok ? err(notIsolated(pod, admitted.error)) : released
@@ -266,8 +285,9 @@ export class Attachments {
   }
 }
 
-export function guardedInterface({ hostIfname: name, key, address, pod }: HeldRow): GuardedInterface {
-  return { name, key, address, ...(pod !== undefined && { pod }) }
+export function guardedInterface({ hostIfname: name, key, address, pod, netns }: HeldRow): GuardedInterface {
+  // The runtime always names a namespace; tenants.ts, which adopts interfaces of a lost journal, knows none.
+  return { name, key, address, isAdopted: netns === '', ...(pod !== undefined && { pod }) }
 }
 
 function openPodNetns(path: string): Result<Fd, CniError> {

@@ -79,7 +79,12 @@ async function dispatch(request: CniRequest, deps: CniHandlerDependencies): Prom
   const { attachments, gate } = deps
   switch (request.command) {
     case 'ADD': {
-      const added = await gate.run(formatAttachmentKey(request.key), () => attachments.add(request))
+      const patience = attachments.patience()
+      const added = await gate.run<Awaited<ReturnType<Attachments['add']>>>(
+        formatAttachmentKey(request.key),
+        () => attachments.add(request, patience),
+        () => attachments.whyNotYet(request, patience),
+      )
       return added.ok ? ok(renderResult(added.value, request.version)) : added
     }
     case 'DEL':

@@ -206,6 +206,11 @@ describe('parseAgentConfig', () => {
       ['kubernetes.policy.addTimeoutSeconds: must be at least 1 (got 0)'],
     ],
     [
+      'an ADD that waits for longer than the executable does',
+      { kubernetes: { inCluster: true, policy: { addTimeoutSeconds: 51 } } },
+      ['kubernetes.policy.addTimeoutSeconds: must be at most 50 (got 51)'],
+    ],
+    [
       'a service proxy that is neither on nor off',
       { kubernetes: { inCluster: true, services: { enabled: 'yes' } } },
       ['kubernetes.services.enabled: must be true or false (got "yes")'],

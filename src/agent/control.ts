@@ -39,10 +39,10 @@ export async function answerControl(
   }
 }
 
-async function describeDeniedFlows({ source }: ControlSources): Promise<DeniedFlowsReport> {
+async function describeDeniedFlows({ nodeName: node, source }: ControlSources): Promise<DeniedFlowsReport> {
   const flows = (await source.deniedFlows?.(AbortSignal.timeout(kernelTimeoutMs))) ?? err(withoutPolicy)
-  if (flows.ok) return { version: deniedFlowsVersion, ...flows.value }
-  return { version: deniedFlowsVersion, problem: flows.error, flows: [], omitted: 0 }
+  if (flows.ok) return { version: deniedFlowsVersion, node, ...flows.value }
+  return { version: deniedFlowsVersion, node, problem: flows.error, flows: [], omitted: 0 }
 }
 
 const withoutPolicy = 'this agent enforces no network policy (agent.yaml says so by kubernetes.policy)'

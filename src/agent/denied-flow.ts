@@ -7,6 +7,7 @@ export const deniedFlowsVersion = 1
 /** What `vcnctl policy denied --json` prints. */
 export interface DeniedFlowsReport extends DeniedFlows {
   readonly version: typeof deniedFlowsVersion
+  readonly node: string
   /** Why the agent cannot tell. */
   readonly problem?: string
 }
@@ -17,6 +18,11 @@ export interface DeniedFlows {
   readonly flows: readonly DeniedFlow[]
   /** How many more there are. */
   readonly omitted: number
+  /**
+   * That pods of this node sent under addresses that were not theirs, since the kernel's table was made; of those no flow is
+   * remembered. Absent: the kernel does not tell.
+   */
+  readonly spoofedPackets?: number
 }
 
 /** Packets between two ends to one port, as of the packet that opens the flow, that a policy of this node's pods denies. */

@@ -7,6 +7,8 @@ export interface GuardedInterface {
   readonly name: string
   readonly key: AttachmentKey
   readonly address: Ipv4
+  /** Found in the kernel after the journal was lost: who made it and for whom is not known, but for its name. */
+  readonly isAdopted?: boolean
   /** Absent: of no Kubernetes pod, or of one whose name went with a lost journal. */
   readonly pod?: PodIdentity
 }

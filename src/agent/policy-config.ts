@@ -18,6 +18,9 @@ export interface VcnPolicyConfig {
   readonly metrics?: ListenAddress
 }
 
+/** The executable gives up after 60 s (native/vcn-cni.c), and taking an attachment back takes time, too. */
+const maxAddTimeoutSeconds = 50
+
 const engines = ['vcn', 'calico', 'off'] as const
 const engine = z.enum(engines, `must be one of ${engines.join(', ')}`)
 const shape = `must be one of ${engines.join(', ')}, or {engine: vcn, addTimeoutSeconds: 10, logDenied: false, metrics: {…}}`
@@ -29,7 +32,7 @@ export const policySchema: z.ZodType<PolicyConfig> = z
     z.strictObject(
       {
         engine: engine.default('vcn'),
-        addTimeoutSeconds: wholeNumber(1, 60).default(10),
+        addTimeoutSeconds: wholeNumber(1, maxAddTimeoutSeconds).default(10),
         logDenied: z.boolean('must be true or false').default(false),
         metrics: listenAddress('metrics', '127.0.0.1', 10_247),
       },

@@ -1,7 +1,6 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { describe, expect, it, test } from 'vitest'
+import { heapUsedBytes } from './heap.fixture.ts'
 import { RequestGate } from './request-gate.ts'
 
 /** Work that ends when it is told to. */
@@ -86,6 +85,29 @@ describe('RequestGate', () => {
     expect(started([first, second, other])).toEqual([true, false, true])
     for (const work of [first, second, other]) work.end()
     await Promise.all(runs)
+  })
+
+  it('takes no place for what comes before the work, but the key’s turn', async () => {
+    const gate = new RequestGate(1)
+    const [waiting, work, next, other] = [new Work(), new Work(), new Work(), new Work()]
+    const before = (): Promise<undefined> => waiting.run().then(() => undefined)
+    const runs = [gate.run('a', work.run, before), gate.run('a', next.run), gate.run('b', other.run)]
+    await settle()
+    expect(started([waiting, work, next, other])).toEqual([true, false, false, true])
+    other.end()
+    waiting.end()
+    await settle()
+    expect(started([work, next])).toEqual([true, false])
+    for (const one of [work, next]) one.end()
+    await Promise.all(runs)
+    expect(gate.busy).toBe(0)
+  })
+
+  it('answers with what came before the work, in its place', async () => {
+    const gate = new RequestGate(1)
+    const work = new Work()
+    expect(await gate.run('a', work.run, () => Promise.resolve('refused'))).toBe('refused')
+    expect([work.isStarted, gate.busy]).toEqual([false, 0])
   })
 
   it('gives the place of work that failed to the next, of the same key and of others', async () => {
@@ -178,10 +200,3 @@ describe('RequestGate, with any schedule', () => {
     expect(heapUsedBytes() - before).toBeLessThan(20_000_000)
   })
 })
-
-/** After a collection, of what can be collected. */
-function heapUsedBytes(): number {
-  setFlagsFromString('--expose-gc')
-  runInNewContext('gc()')
-  return process.memoryUsage().heapUsed
-}

@@ -16,13 +16,19 @@ export class RequestGate {
     return this.#running + this.#waiting.length
   }
 
-  async run<T>(key: string, work: () => Promise<T>): Promise<T> {
-    const before = this.#last.get(key)
+  /**
+   * `before` has its turn among those of the key, but no place: what may wait for long is not in the way of other keys. What it
+   * resolves with, unless undefined, is the answer in place of the work.
+   */
+  async run<T>(key: string, work: () => Promise<T>, before?: () => Promise<T | undefined>): Promise<T> {
+    const last = this.#last.get(key)
     const done = Promise.withResolvers<undefined>()
-    const mine = before === undefined ? done.promise : before.then(() => done.promise)
+    const mine = last === undefined ? done.promise : last.then(() => done.promise)
     this.#last.set(key, mine)
     try {
-      if (before !== undefined) await before
+      if (last !== undefined) await last
+      const answer = await before?.()
+      if (answer !== undefined) return answer
       await this.#enter()
       try {
         return await work()

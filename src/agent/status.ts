@@ -73,9 +73,9 @@ export interface PolicyStatus {
    */
   readonly state: 'waiting' | 'refused' | 'failing' | 'running'
   readonly because?: string
-  /** Of this node, on its pod network; `isolated`: those that a NetworkPolicy selects. */
+  /** Of this node, on its pod network; `selected`: those that a policy of any kind selects. */
   readonly pods: number
-  readonly isolated: number
+  readonly selected: number
   /** NetworkPolicies and ClusterNetworkPolicies in the cluster. */
   readonly policies: number
   /** When the kernel last had all that was told. */

@@ -9,7 +9,8 @@ import { replyTableName } from '../agent/reply-table.ts'
 import { systemClock } from '../base/clock.ts'
 import { flushDatapath } from '../datapath/flush.ts'
 import { removeTable } from '../nftables/remove-table.ts'
-import { policyTableName } from '../policy/rule-names.ts'
+import type { TableName } from '../nftables/render.ts'
+import { policyTables } from '../policy/closed-ipv6.ts'
 import { serviceTableName } from '../proxy/rule-names.ts'
 import { defaultSocketPath } from './agent-client.ts'
 import { CliError } from './cli-error.ts'
@@ -17,6 +18,11 @@ import { pinoLogger } from './pino-logger.ts'
 import { builtExecutable } from './project-root.ts'
 
 const tableTimeoutMs = 30_000
+const outlivingTables: readonly TableName[] = [
+  { family: 'ip', name: replyTableName },
+  { family: 'ip', name: serviceTableName },
+  ...policyTables,
+]
 
 interface AgentFlags {
   readonly nodeName: string
@@ -65,10 +71,10 @@ async function uninstall({ cniBinDir, cniConfDir, flush }: UninstallFlags): Prom
     throw new CliError(flushed.error.map(({ operation, error }) => `${operation}: ${error.message}`).join('; '))
   }
   logger.info('uninstall.flushed', { operations: flushed.value })
-  for (const name of [replyTableName, serviceTableName, policyTableName]) {
-    const removed = await removeTable({ family: 'ip', name }, AbortSignal.timeout(tableTimeoutMs))
+  for (const table of outlivingTables) {
+    const removed = await removeTable(table, AbortSignal.timeout(tableTimeoutMs))
     // Without the library no agent has made it.
-    if (!removed.ok) logger.warn('uninstall.table', { table: name, problem: removed.error })
+    if (!removed.ok) logger.warn('uninstall.table', { table: `${table.family} ${table.name}`, problem: removed.error })
   }
 }
 

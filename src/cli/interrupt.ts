@@ -16,13 +16,17 @@ export class Interrupted extends Error {
 /**
  * Runs work that SIGINT, SIGTERM and SIGHUP (a closed terminal) abort instead of ending the process at once, so that it
  * can clean up after itself; so does a reader that has closed our output. Then the exit code is the shell's for that signal.
+ * `isQuiet`: there is nothing to clean up, and nothing is said of it.
  */
-export async function interruptible(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+export async function interruptible(
+  work: (signal: AbortSignal) => Promise<void>,
+  { isQuiet = false }: { readonly isQuiet?: boolean } = {},
+): Promise<void> {
   const controller = new AbortController()
   const abort = (signal: NodeJS.Signals): void => {
     if (controller.signal.aborted) return
     controller.abort(new Interrupted(signal))
-    process.stderr.write(`\n${signal}: cleaning up …\n`)
+    if (!isQuiet) process.stderr.write(`\n${signal}: cleaning up …\n`)
   }
   for (const signal of endings) process.on(signal, abort)
   // Stays: what is printed while cleaning up fails the same way, and an error nobody listens to ends the process.

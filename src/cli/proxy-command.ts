@@ -5,7 +5,7 @@ import { tableCleanupCommand } from './table-cleanup.ts'
 export function proxyCommand(): Command {
   return new Command('proxy').description('the service proxy of this node').addCommand(
     tableCleanupCommand({
-      name: serviceTableName,
+      tables: [{ family: 'ip', name: serviceTableName }],
       description:
         'remove the service proxy’s rules from the network namespace this runs in; ' +
         'turn it off in agent.yaml and restart the agent first, or it makes them again',

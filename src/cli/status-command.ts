@@ -75,8 +75,8 @@ function describeServices(services: ServiceProxyStatus | undefined): readonly st
 
 function describePolicy(policy: PolicyStatus | undefined): readonly string[] {
   if (policy === undefined) return ['policy: off']
-  const { pods, isolated, policies } = policy
-  return describePart('policy', policy, `${isolated} of ${pods} pods isolated, ${policies} policies in the cluster`)
+  const { pods, selected, policies } = policy
+  return describePart('policy', policy, `${selected} of ${pods} pods are selected by policies, ${policies} policies in the cluster`)
 }
 
 type PartStatus = Pick<ServiceProxyStatus, 'because' | 'lastSyncMs' | 'problems'> & { readonly state: string }

@@ -11,49 +11,53 @@ const timeoutMs = 30_000
 /** A running agent makes its table anew within half a second, when there is little to load. */
 const repairMs = 1_500
 
-/** A table that outlives its agent, of family ip. */
-export interface OutlivingTable {
-  readonly name: string
-  /** Begins with a verb, of this table. */
+/** Tables that outlive their agent. */
+export interface OutlivingTables {
+  readonly tables: readonly TableName[]
+  /** Begins with a verb, of these tables. */
   readonly description: string
-  /** The agent would make it again. */
+  /** The agent would make them again. */
   readonly isServedBy: (source: KubernetesSourceStatus) => boolean
   /** What such an agent does, as "serves Services". */
   readonly serving: string
   readonly remedy: string
 }
 
-/** The subcommand `cleanup` of whatever part of the agent has made the table. */
-export function tableCleanupCommand(table: OutlivingTable): Command {
+/** The subcommand `cleanup` of whatever part of the agent has made the tables. */
+export function tableCleanupCommand(outliving: OutlivingTables): Command {
   return new Command('cleanup')
-    .description(table.description)
+    .description(outliving.description)
     .option('--socket <path>', 'socket of the agent, which must not be in need of them', defaultSocketPath)
-    .action(({ socket }: { socket: string }) => cleanUp(table, socket))
+    .action(({ socket }: { socket: string }) => cleanUp(outliving, socket))
 }
 
-async function cleanUp(outliving: OutlivingTable, socketPath: string): Promise<void> {
-  const { serving, remedy } = outliving
-  const table: TableName = { family: 'ip', name: outliving.name }
-  const title = `table ip ${outliving.name}`
+async function cleanUp(outliving: OutlivingTables, socketPath: string): Promise<void> {
+  const { tables, serving, remedy } = outliving
   if (await isServed(outliving, socketPath)) {
-    throw new CliError(`the agent at ${socketPath} ${serving} and would make ${title} again: ${remedy}`)
+    const titles = tables.map(titleOf).join(' and ')
+    throw new CliError(`the agent at ${socketPath} ${serving} and would make ${titles} again: ${remedy}`)
   }
-  const wasThere = isTableThere(table)
-  const removed = await removeTable(table, AbortSignal.timeout(timeoutMs))
-  if (!removed.ok) throw new CliError(removed.error)
-  if (!wasThere) {
-    process.stdout.write(`${title} is not there\n`)
-    return
+  const there = tables.filter(isTableThere)
+  for (const table of there) {
+    const removed = await removeTable(table, AbortSignal.timeout(timeoutMs))
+    if (!removed.ok) throw new CliError(removed.error)
   }
-  await delay(repairMs)
-  if (isTableThere(table)) {
-    throw new CliError(`somebody has made ${title} again: ${remedy}`)
+  if (there.length > 0) await delay(repairMs)
+  const again = there.filter(isTableThere)
+  if (again.length > 0) {
+    throw new CliError(`somebody has made ${again.map(titleOf).join(' and ')} again: ${remedy}`)
   }
-  process.stdout.write(`removed ${title}\n`)
+  for (const table of tables) {
+    process.stdout.write(there.includes(table) ? `removed ${titleOf(table)}\n` : `${titleOf(table)} is not there\n`)
+  }
+}
+
+function titleOf({ family, name }: TableName): string {
+  return `table ${family} ${name}`
 }
 
 /** No agent, or one that does not answer, serves nothing that would come back by itself. */
-async function isServed({ isServedBy }: OutlivingTable, socketPath: string): Promise<boolean> {
+async function isServed({ isServedBy }: OutlivingTables, socketPath: string): Promise<boolean> {
   try {
     const { source } = await fetchAgentStatus(socketPath, AbortSignal.timeout(timeoutMs))
     return source.kind === 'kubernetes' && isServedBy(source)

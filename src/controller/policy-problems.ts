@@ -40,16 +40,16 @@ const problemsLength = 700
 const kinds: readonly PolicyKind[] = [
   {
     resource: judging(networkPolicies),
-    consequence: 'This allows nothing until it is put right; the pods that the policy selects stay isolated',
+    consequence: 'What cannot be read of it allows nothing; the rest works, and the pods that the policy selects stay isolated',
   },
   {
     resource: judging(clusterNetworkPolicies),
     consequence:
-      'Until it is put right, an Accept rule matches nothing where it cannot be read, a Deny or Pass rule denies everything, and a policy whose subject cannot be read is about no pod',
+      'An Accept rule that cannot be read matches nothing, and a Deny or Pass rule denies everything; of a policy whose tier or priority cannot be read only the Deny rules hold, and one whose subject cannot be read is about no pod; the rest works',
   },
 ]
 const unusable =
-  'The policy is not used until it is put right; its last readable version stays in force if there was one'
+  'The policy is not used until it is put right; a node keeps its last readable version until its agent restarts, if there was one'
 
 /**
  * Tells on every network policy what is wrong with it, as an event. One per cluster does: agents would all tell the same.

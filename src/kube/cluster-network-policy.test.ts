@@ -117,11 +117,36 @@ test.each([
   expect(policy.problems[0]?.field).toMatch(/^spec\.subject/)
 })
 
-test.each([
-  ['tier', { tier: 'Middle' }, 'spec.tier: must be Admin or Baseline (got "Middle")'],
-  ['priority', { priority: 1001 }, 'spec.priority: must be a whole number from 0 to 1000 (got 1001)'],
-])('without a valid %s it has no place among the others', (_name, wrong, problem) => {
-  const spec = { tier: 'Admin', priority: 1, subject: everybody, ...wrong }
-  const parsed = parseClusterNetworkPolicy({ metadata: { name: 'c' }, spec })
-  expect(parsed.ok ? '' : formatFieldErrors(parsed.error)).toBe(problem)
+describe('whose place among the others cannot be read', () => {
+  const must = 'spec.priority: must be a whole number from 0 to 1000'
+  const rows: readonly (readonly [string, object, string, string, number])[] = [
+    ['a tier that is none', { tier: 'Middle' }, 'spec.tier: must be Admin or Baseline (got "Middle")', 'Admin', 10],
+    ['no tier', { tier: undefined }, 'spec.tier: is required: must be Admin or Baseline', 'Admin', 10],
+    ['a priority too high', { priority: 1001 }, `${must} (got 1001)`, 'Admin', 1000],
+    ['a priority of Baseline', { tier: 'Baseline', priority: -1 }, `${must} (got -1)`, 'Baseline', 1000],
+    ['a priority in words', { priority: '5' }, `${must} (got "5")`, 'Admin', 1000],
+    ['no priority', { priority: undefined }, must.replace('must', 'is required: must'), 'Admin', 1000],
+  ]
+  test.each(rows)('for %s: only its Deny rules hold', (_name, wrong, problem, tier, priority) => {
+    const rules = ['Accept', 'Deny', 'Pass'].map((action) => ({ action, from: [everybody] }))
+    const policy = parse({ ...wrong, ingress: rules, egress: [{ action: 'Pass', to: [everybody] }] })
+    expect(policy).toMatchObject({
+      tier,
+      priority,
+      ingress: [
+        { action: 'Accept', peers: [] },
+        { action: 'Deny', peers: [{ kind: 'pods' }] },
+        { action: 'Pass', peers: [] },
+      ],
+      egress: [{ action: 'Pass', peers: [] }],
+    })
+    expect(formatFieldErrors(policy.problems)).toBe(
+      `${problem}; spec: is taken as ${tier} with priority ${priority}, of which only Deny rules hold, because its place cannot be read`,
+    )
+  })
+})
+
+test('without a spec it is none', () => {
+  const parsed = parseClusterNetworkPolicy({ metadata: { name: 'c' } })
+  expect(parsed.ok ? '' : formatFieldErrors(parsed.error)).toContain('spec: ')
 })

@@ -11,11 +11,13 @@ import { portNumber, type ServiceProtocol } from './service-port.ts'
 
 /**
  * A policy.networking.k8s.io/v1alpha2 ClusterNetworkPolicy. A rule with a peer or protocol that cannot be read fails closed,
- * as the API's types say: Accept then matches nothing, and Deny and Pass deny everything.
+ * as the API's types say: Accept then matches nothing, and Deny and Pass deny everything. So does a policy whose place among
+ * the others cannot be read: its Accept and Pass rules match nothing, and its Deny rules hold.
  */
 export interface ClusterNetworkPolicy extends KubeObject {
+  /** Admin, where it could not be read. */
   readonly tier: 'Admin' | 'Baseline'
-  /** 0 to 1000; lower ones are asked first. */
+  /** 0 to 1000; lower ones are asked first. 1000, where it could not be read. */
   readonly priority: number
   /** Absent: it could not be read, and the policy is about nobody. */
   readonly subject?: SelectedPods
@@ -42,17 +44,24 @@ export type ClusterNetworkPolicyPeer =
 const tiers = ['Admin', 'Baseline'] as const
 const actions = ['Accept', 'Deny', 'Pass'] as const
 const prioritySentence = 'must be a whole number from 0 to 1000'
+const lastPriority = 1000
 const envelope = z.object({
   metadata: objectMeta,
   spec: z.object({
-    tier: z.enum(tiers, `must be ${tiers.join(' or ')}`),
-    priority: z.number(prioritySentence).int(prioritySentence).min(0, prioritySentence).max(1000, prioritySentence),
+    tier: z.unknown().optional(),
+    priority: z.unknown().optional(),
     subject: z.unknown().optional(),
     ingress: z.unknown().optional(),
     egress: z.unknown().optional(),
   }),
 })
 
+const tierName: z.ZodType<ClusterNetworkPolicy['tier']> = z.enum(tiers, `must be ${tiers.join(' or ')}`)
+const priority: z.ZodType<number> = z
+  .number(prioritySentence)
+  .int(prioritySentence)
+  .min(0, prioritySentence)
+  .max(lastPriority, prioritySentence)
 const network: z.ZodType<Cidr> = z.string('must be a block of addresses').transform(viaParser(parseSourceRange))
 const action: z.ZodType<ClusterNetworkPolicyRule['action']> = z.enum(actions, `must be ${actions.join(', ')}`)
 const ruleName: z.ZodType<string | undefined> = z.string('must be text').optional()
@@ -78,16 +87,31 @@ export function parseClusterNetworkPolicy(raw: unknown): Result<ClusterNetworkPo
   if (!parsed.ok) return parsed
   const { metadata, spec } = parsed.value
   const reader = new LenientReader()
+  const place = {
+    tier: reader.read(tierName, spec.tier, 'spec.tier', 'Admin'),
+    priority: reader.read(priority, spec.priority, 'spec.priority', lastPriority),
+  }
+  const hasPlace = reader.problems.length === 0
+  if (!hasPlace) {
+    const taken = `${place.tier} with priority ${place.priority}`
+    reader.report('spec', `is taken as ${taken}, of which only Deny rules hold, because its place cannot be read`)
+  }
+  const ingress = readRules(reader, 'ingress', spec.ingress)
+  const egress = readRules(reader, 'egress', spec.egress)
   const view = {
     metadata,
-    tier: spec.tier,
-    priority: spec.priority,
+    ...place,
     subject: readSelection(reader, subjectShape, spec.subject, 'spec.subject'),
-    ingress: readRules(reader, 'ingress', spec.ingress),
-    egress: readRules(reader, 'egress', spec.egress),
+    ingress: hasPlace ? ingress : ingress.map(denyingOnly),
+    egress: hasPlace ? egress : egress.map(denyingOnly),
     problems: reader.problems,
   }
   return ok(withoutUndefined(view))
+}
+
+/** Others match nothing; they keep their number. */
+function denyingOnly(rule: ClusterNetworkPolicyRule): ClusterNetworkPolicyRule {
+  return rule.action === 'Deny' ? rule : { ...rule, peers: [] }
 }
 
 function readRules(

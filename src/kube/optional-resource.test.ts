@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { err, ok } from '../base/result.ts'
 import type { ApiClient, ApiResult, ObjectList, WatchItem } from './api-client.ts'
 import { FakeScheduler, settled } from './fake-scheduler.fixture.ts'
@@ -43,7 +43,7 @@ test('a right that is missing is no empty list', async () => {
   expect(await client.list(clusterNetworkPolicies, {}, signal)).toMatchObject({ error: { kind: 'forbidden' } })
 })
 
-test('its watch asks again and again, and ends when the resource is there', async () => {
+test('its watch asks again more and more slowly, and ends when the resource is there', async () => {
   const server = new Server()
   const scheduler = new FakeScheduler()
   const client = withOptionalResource(server, againMs, scheduler)
@@ -52,14 +52,50 @@ test('its watch asks again and again, and ends when the resource is there', asyn
   const reading = (async () => {
     if (opened.ok) for await (const item of opened.value) items.push(item)
   })()
-  await scheduler.advance(3 * againMs)
-  expect([server.lists, items]).toEqual([3, []])
+  const lists: number[] = []
+  for (const seconds of [1, 2, 4, 8, 16, 30, 30]) {
+    await scheduler.advance(seconds * 1000)
+    lists.push(server.lists)
+  }
+  expect({ lists, items }).toEqual({ lists: [1, 2, 3, 4, 5, 6, 7], items: [] })
   server.kind = undefined
   await scheduler.advance(againMs)
   await settled()
   await reading
   expect(items).toMatchObject([{ type: 'failed', error: { kind: 'gone' } }])
   expect(server.watches).toBe(0)
+})
+
+describe('where it was there', () => {
+  async function listed(kinds: readonly Server['kind'][]): Promise<readonly string[]> {
+    const server = new Server()
+    const scheduler = new FakeScheduler()
+    const client = withOptionalResource(server, againMs, scheduler)
+    const seen: string[] = []
+    for (const kind of kinds) {
+      server.kind = kind
+      const list = await client.list(clusterNetworkPolicies, {}, signal)
+      seen.push(list.ok ? list.value.resourceVersion : list.error.kind)
+      await scheduler.advance(30_000)
+    }
+    return seen
+  }
+
+  test.each<[what: string, kinds: readonly Server['kind'][], seen: readonly string[]]>([
+    ['a 404 is a failure', [undefined, 'notFound', undefined], ['7', 'notFound', '7']],
+    [
+      'a 404 that lasts for a minute is an empty list',
+      [undefined, 'notFound', 'notFound', 'notFound', 'notFound'],
+      ['7', 'notFound', 'notFound', 'absent', 'absent'],
+    ],
+    [
+      'a 404 among other failures is one',
+      [undefined, 'notFound', 'notFound', 'forbidden', 'notFound', 'notFound'],
+      ['7', 'notFound', 'notFound', 'forbidden', 'notFound', 'notFound'],
+    ],
+  ])('%s', async (_what, kinds, seen) => {
+    expect(await listed(kinds)).toEqual(seen)
+  })
 })
 
 test('a watch from a version of the server’s is the server’s', async () => {

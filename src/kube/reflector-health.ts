@@ -12,6 +12,8 @@ export interface ReflectorHealth {
   readonly lastError?: { readonly error: ApiError; readonly atMs: number }
   /** Since the last sign of life. */
   readonly failures: number
+  /** Wall clock of the first failure since a list, an event or a watch that lasted. */
+  readonly failingSinceMs?: number
   readonly lists: number
   readonly watches: number
   readonly resourceVersion?: string

@@ -4,6 +4,7 @@ import type { ApiClient, ObjectList, WatchItem, WatchQuery } from './api-client.
 import { type ApiError, formatApiError } from './api-error.ts'
 import { Backoff, type BackoffOptions } from './backoff.ts'
 import { type Indexer, type ObjectCache, WritableCache } from './cache.ts'
+import { listAgain } from './list-again.ts'
 import { type KubeObject, type MalformedObject, objectKey, type Resource } from './object.ts'
 import type { ReflectorHealth } from './reflector-health.ts'
 import { type Random, type Scheduler, sleep } from './scheduler.ts'
@@ -44,24 +45,8 @@ const defaultTiming: ReflectorTiming = {
   backoff: { baseMs: 800, maxMs: 30_000 },
 }
 
-/**
- * After which failures of a watch its resourceVersion is not trusted any more. A server restored from a backup may know nothing
- * of ours yet and say so (invalid, timeout) or be silent (timeout); an event that nobody can read would come again (malformed).
- */
-const listAgain: Readonly<Record<ApiError['kind'], boolean>> = {
-  gone: true,
-  invalid: true,
-  malformed: true,
-  timeout: true,
-  notFound: true,
-  alreadyExists: false,
-  conflict: false,
-  forbidden: false,
-  server: false,
-  tooManyRequests: false,
-  unauthorized: false,
-  unreachable: false,
-}
+/** A watch that ends sooner, with nothing said, is none. */
+const lastingMs = 1000
 
 /** Keeps a cache of a resource by list and watch, until told to stop, whatever the server does meanwhile. */
 export class Reflector<T extends KubeObject> {
@@ -182,10 +167,12 @@ export class Reflector<T extends KubeObject> {
       }
     } finally {
       this.#health = { ...this.#health, watching: false }
+      // A quiet one tells nothing, and yet the server had nothing to tell.
+      if (scheduler.monotonicMs() - startedMs >= lastingMs) this.#noLongerFailing()
     }
     // A watch that ends at once, again and again, would otherwise be asked for in a tight loop.
     const lastedMs = scheduler.monotonicMs() - startedMs
-    if (itemCount > 0 || lastedMs >= Math.min(1000, query.timeoutSeconds * 500)) return undefined
+    if (itemCount > 0 || lastedMs >= Math.min(lastingMs, query.timeoutSeconds * 500)) return undefined
     return { kind: 'server', request: `WATCH ${resource.plural}`, message: `the watch ended after ${lastedMs} ms` }
   }
 
@@ -206,8 +193,9 @@ export class Reflector<T extends KubeObject> {
 
   async #wait(error: ApiError, signal: AbortSignal): Promise<void> {
     const { scheduler, resource, logger } = this.#options
-    const failures = this.#health.failures + 1
-    this.#health = { ...this.#health, failures, lastError: { error, atMs: scheduler.nowMs() } }
+    const { failures: before, failingSinceMs = scheduler.nowMs() } = this.#health
+    const failures = before + 1
+    this.#health = { ...this.#health, failures, failingSinceMs, lastError: { error, atMs: scheduler.nowMs() } }
     const asked = 'retryAfterMs' in error ? (error.retryAfterMs ?? 0) : 0
     // An expiry is ordinary: list again at once. Only when that does not help is it a failure like others.
     const isOrdinary = error.kind === 'gone' && this.#expiriesInARow++ === 0
@@ -221,7 +209,13 @@ export class Reflector<T extends KubeObject> {
     await sleep(scheduler, delayMs, signal)
   }
 
+  #noLongerFailing(): void {
+    const { failingSinceMs: _, ...health } = this.#health
+    this.#health = health
+  }
+
   #aliveNow(): void {
+    this.#noLongerFailing()
     this.#health = { ...this.#health, lastEventMs: this.#options.scheduler.nowMs(), failures: 0 }
   }
 

@@ -5,8 +5,8 @@ import { views } from './flow-views.ts'
 import type { PolicyDirection } from './policy-table.ts'
 import { allowedFlowsNames, type FlowWay } from './rule-names.ts'
 
-// Every packet of the direction that opened a flow is judged, and a hundred policies cost more than the rest of its way. So
-// what they allowed is remembered until anything changes.
+// Every packet is judged, replies too, and a hundred policies cost more than the rest of its way. So what they allowed is
+// remembered until anything changes.
 
 /**
  * Flows are judged anew so often: seldom enough to cost nothing, and soon enough that those that are over leave their place.

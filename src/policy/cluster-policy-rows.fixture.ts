@@ -173,4 +173,26 @@ export const clusterPolicyRows: readonly SemanticsRow[] = [
       { 'y/a x/a': isAccept, 'z/a x/a': false, 'y/a z/a': true },
     ]
   }),
+  [
+    'a priority that is none leaves only the rules that deny, after all other policies of the tier',
+    {
+      clusterNetworkPolicies: [
+        clusterPolicy(
+          {
+            priority: 5000,
+            subject: { namespaces: ns('x') },
+            ingress: [
+              { action: 'Accept', from: [{ namespaces: ns('z') }] },
+              { action: 'Pass', from: [{ pods: { namespaceSelector: ns('y'), podSelector: pod('b') } }] },
+              { action: 'Deny', from: [{ namespaces: ns('y') }] },
+            ],
+          },
+          'misplaced',
+        ),
+        ...admin('Accept', { pods: { namespaceSelector: ns('y'), podSelector: pod('c') } }, 1000),
+      ],
+      networkPolicies: [networkPolicy({ podSelector: pod('a') })],
+    },
+    { 'z/a x/a': false, 'y/b x/b': false, 'y/a x/b': false, 'z/a x/b': true, 'y/c x/b': true },
+  ],
 ]

@@ -1,10 +1,12 @@
 import type { DirectionDecision } from './decide-flow.ts'
 import type { PolicyDirection, PolicyName } from './policy-table.ts'
 
-const policiesTold = 4
-
 /** What decides one direction of a flow, in words for people. */
-export function decisionText(direction: PolicyDirection, decision: DirectionDecision): string {
+export function decisionText(
+  direction: PolicyDirection,
+  decision: DirectionDecision,
+  policiesTold = Infinity,
+): string {
   switch (decision.by) {
     case 'rule': {
       const { policy, rule, peer, tier } = decision
@@ -16,7 +18,7 @@ export function decisionText(direction: PolicyDirection, decision: DirectionDeci
     case 'isolation': {
       const { policies } = decision
       const theirs = policies.length === 1 ? 'it' : 'theirs'
-      return `isolated by ${listText(policies.map(policyText))}, and no rule of ${theirs} allows this`
+      return `isolated by ${listText(policies.map(policyText), policiesTold)}, and no rule of ${theirs} allows this`
     }
     case 'default':
       return 'no policy isolates it'
@@ -31,9 +33,12 @@ export function decisionText(direction: PolicyDirection, decision: DirectionDeci
   }
 }
 
+/** Of one line among many. */
+const policiesOfDenial = 4
+
 /** Why a flow is denied that was denied a moment ago: policies may have changed since. */
 export function denialText(direction: PolicyDirection, decision: DirectionDecision): string {
-  const text = decisionText(direction, decision)
+  const text = decisionText(direction, decision, policiesOfDenial)
   return decision.isAllowed ? `allowed by now: ${text}` : text
 }
 
@@ -41,8 +46,8 @@ function policyText({ kind, key }: PolicyName): string {
   return `${kind} ${key}`
 }
 
-function listText(names: readonly string[]): string {
-  const more = names.length - policiesTold
-  const shown = names.slice(0, policiesTold).join(', ')
+function listText(names: readonly string[], most: number): string {
+  const more = names.length - most
+  const shown = names.slice(0, most).join(', ')
   return more > 0 ? `${shown} and ${more} more` : shown
 }

@@ -16,7 +16,7 @@ export interface PodDrops {
   readonly bytes: number
 }
 
-/** A flow that a policy denied within the last minute. Of UDP, replies count with it. */
+/** A flow that a policy denied within the last minute. Replies count with it. */
 export interface DeniedFlow {
   readonly direction: PolicyDirection
   readonly source: string

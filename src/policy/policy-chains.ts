@@ -5,8 +5,8 @@ import type { NftSet, Rule } from '../nftables/model.ts'
 import { concat, equals, isIn, isProtocol, type Statement, verdict } from '../nftables/statement.ts'
 import { acceptKnown } from './allowed-flows.ts'
 import { type FoldedRule, foldRules } from './fold-rules.ts'
-import { views } from './flow-views.ts'
-import type { DirectionPolicy, PolicyDirection, PolicyRule, PolicyRules, PortRange } from './policy-table.ts'
+import { type FlowView, views } from './flow-views.ts'
+import type { DirectionPolicy, PolicyDirection, PolicyRules, PortRange } from './policy-table.ts'
 import {
   allowedChains,
   chainName,
@@ -30,7 +30,7 @@ export interface SharedChain {
   readonly build: () => ChainParts
 }
 
-/** Which packets a chain is for: UDP alone has replies that are judged. */
+/** Which packets a chain is for. */
 interface Sense {
   readonly direction: PolicyDirection
   readonly way: FlowWay
@@ -44,7 +44,7 @@ const portKey = ['inet_proto', 'inet_service'] as const
 export function chainsOf(direction: PolicyDirection, way: FlowWay, policy: DirectionPolicy): readonly SharedChain[] {
   const sense: Sense = { direction, way }
   const shared = (kind: ChainKind, made: readonly PolicyRules[]): readonly SharedChain[] =>
-    made.some(({ rules }) => rules.some((rule) => isFor(way, rule)))
+    made.some(({ rules }) => rules.length > 0)
       ? [{ name: nameOf(kind, sense, made.map(({ key }) => key).join('; ')), made, build: () => rulesOf(sense, made) }]
       : []
   const isIsolated = policy.network.length > 0
@@ -92,11 +92,6 @@ function rulesOf(sense: Sense, lists: readonly PolicyRules[]): ChainParts {
   return { rules, portLists }
 }
 
-/** Whether packets of that way may match. */
-function isFor(way: FlowWay, { ports, portSets }: PolicyRule): boolean {
-  return way === 'there' || ports === 'any' || ports.some(isOfUdp) || portSets.length > 0
-}
-
 /** What a packet must be, one way or another. */
 function matchesOf(
   { direction, way }: Sense,
@@ -104,7 +99,7 @@ function matchesOf(
   portLists: Map<string, NftSet>,
 ): readonly (readonly Statement[])[] {
   const { peer, port } = views[direction][way]
-  const ofPorts = ports === 'any' ? [] : portMatch(way, ports, portLists)
+  const ofPorts = ports === 'any' ? [] : portMatch(port, ports, portLists)
   const ofPeers = peers === 'any' ? [[]] : peers.map((key) => [isIn(peer, peerSetName(key))])
   const byPeers = ofPorts === undefined ? [] : ofPeers.map((one) => [...one, ...ofPorts])
   const byPortSets = portSets.map((key) => [isIn(concat(peer, 'meta l4proto', port), peerSetName(key))])
@@ -113,12 +108,11 @@ function matchesOf(
 
 /** Undefined when no port matches. Several ranges are a set, shared by name: anonymous ones are slow to load. */
 function portMatch(
-  way: FlowWay,
+  port: FlowView['port'],
   ranges: readonly PortRange[],
   portLists: Map<string, NftSet>,
 ): readonly Statement[] | undefined {
-  const port = way === 'there' ? 'th dport' : 'th sport'
-  const [one, ...others] = way === 'there' ? ranges : ranges.filter(isOfUdp)
+  const [one, ...others] = ranges
   if (one === undefined) return undefined
   if (others.length > 0) {
     const name = portListName(ranges.map(rangeText).join(' '))
@@ -126,13 +120,9 @@ function portMatch(
     return [isIn(concat('meta l4proto', port), name)]
   }
   const { protocol, first, last } = one
-  const ofProtocol = way === 'there' ? [isProtocol(l4Of[protocol])] : []
+  const ofProtocol = [isProtocol(l4Of[protocol])]
   if (first === 0 && last === 65_535) return ofProtocol
   return [...ofProtocol, equals(port, first === last ? first : { from: first, to: last })]
-}
-
-function isOfUdp({ protocol }: PortRange): boolean {
-  return protocol === 'UDP'
 }
 
 function packPorts({ protocol, first, last }: PortRange): Packed {

@@ -69,15 +69,20 @@ function send(netns: TestNetns, from: Place, to: Place): void {
 const ask = (): void => send(flows.client, client, server)
 const push = (): void => send(flows.endpoints, server, client)
 
-/** Datagrams that came to the client or the endpoints. */
+/** Packets that came to the client or the endpoints. */
 function arrived(netns: TestNetns): number {
   const lines = flows.run(netns, 'nft list chain ip seen in')
   return Number(/packets (\d+)/.exec(lines)?.[1])
 }
-function watch(): void {
+const denials: readonly (readonly [string, 'egress' | 'ingress', string, NetworkPolicyManifest])[] = [
+  ['the client’s egress', 'egress', 'c', networkPolicy({ podSelector: {}, policyTypes: ['Egress'] })],
+  ['the server’s ingress', 'ingress', 'e', networkPolicy({ podSelector: {} }, { name: 'p', namespace: 'y' })],
+]
+/** Packets of the protocol count. */
+function watch(protocol = 17): void {
   const chain = 'add table ip seen; add chain ip seen in { type filter hook prerouting priority -500; }'
   for (const netns of [flows.client, flows.endpoints])
-    flows.run(netns, 'nft -f /dev/stdin', `${chain}; add rule ip seen in meta l4proto udp counter`)
+    flows.run(netns, 'nft -f /dev/stdin', `${chain}; add rule ip seen in meta l4proto ${protocol} counter`)
 }
 
 async function drops(reason: DropReason, name: string): Promise<number | undefined> {
@@ -92,25 +97,114 @@ async function deniedFlows(): Promise<readonly string[]> {
   )
 }
 
+/** Packets without their IP headers. Checksums are wrong: the node does not look at them, and no kernel answers. */
+const segment = (from: Place, to: Place, flags: number, data = ''): Buffer => {
+  const header = Buffer.alloc(20)
+  const isFirst = flags === SYN
+  const sequence = isFirst || flags === SYN + ACK ? 0 : 1
+  header.writeUInt16BE(from.port, 0)
+  header.writeUInt16BE(to.port, 2)
+  header.writeUInt32BE(sequence, 4)
+  header.writeUInt32BE(isFirst ? 0 : 1, 8)
+  header.writeUInt16BE((5 << 12) | flags, 12)
+  header.writeUInt16BE(window, 14)
+  return Buffer.concat([header, Buffer.from(data)])
+}
+const datagram = (from: Place, to: Place): Buffer => {
+  const header = Buffer.alloc(8)
+  for (const [index, word] of [from.port, to.port, header.length, wrongChecksum].entries())
+    header.writeUInt16BE(word, 2 * index)
+  return header
+}
+const echo = (type: number): Buffer => Buffer.from([type, 0, 0, 0, 0, 77, 0, 1])
+const [SYN, ACK] = [0x02, 0x10]
+/** UDP-Lite has none that is 0. */
+const wrongChecksum = 1
+const window = 65_535
+
+interface Conversation {
+  readonly protocol: number
+  /** What makes it: by the client and the server in turn. */
+  readonly opening: readonly Buffer[]
+  /** What the server writes after that, as often as it likes. */
+  readonly push: Buffer
+  readonly listedAs: string
+}
+/** The server has a stack of its own: it wants no acknowledgement. */
+const conversations: Readonly<Record<string, Conversation>> = {
+  TCP: {
+    protocol: 6,
+    opening: [segment(client, server, SYN), segment(server, client, SYN + ACK), segment(client, server, ACK)],
+    push: segment(server, client, ACK, 'push'),
+    listedAs: 'tcp 5300',
+  },
+  UDP: {
+    protocol: 17,
+    opening: [datagram(client, server)],
+    push: datagram(server, client),
+    listedAs: 'udp 5300',
+  },
+  'ICMP echo': { protocol: 1, opening: [echo(8)], push: echo(0), listedAs: 'icmp 0' },
+  'UDP-Lite': {
+    protocol: 136,
+    opening: [datagram(client, server)],
+    push: datagram(server, client),
+    listedAs: '136 0',
+  },
+  'protocol 253': { protocol: 253, opening: [Buffer.from('ask')], push: Buffer.from('push'), listedAs: '253 0' },
+}
+
+describe.each(Object.entries(conversations))(
+  'a server that pushes by %s',
+  (_name, { protocol, opening, push, listedAs }) => {
+    const write = (isOfClient: boolean, packet: Buffer): void => {
+      const [netns, from, to] = isOfClient ? [flows.client, client, server] : [flows.endpoints, server, client]
+      const socat = ['netns', 'exec', netns.name, 'socat', '-u', '-']
+      execFileSync('ip', [...socat, `IP4-SENDTO:${to.at}:${protocol},bind=${from.at}`], { input: packet })
+    }
+    const came = (): number => arrived(flows.client)
+
+    test.each(denials)(
+      'gets nothing through when %s is denied, and is counted',
+      async (_policy, direction, at, policy) => {
+        flows.run(flows.node, 'sysctl -qw net.netfilter.nf_conntrack_checksum=0')
+        await enforce('nothing*', known)
+        watch(protocol)
+        for (const [index, packet] of opening.entries()) write(index % 2 === 0, packet)
+        write(false, push)
+        const before = came()
+        expect(before).toBe(opening.length === 3 ? 2 : 1)
+        await enforce('nothing*', known, [policy])
+        for (let time = 0; time < 3; time++) write(false, push)
+        expect(came()).toBe(before)
+        expect(await drops(direction, at)).toBe(3)
+        expect(await deniedFlows()).toEqual([`${direction} 10.0.0.1 10.1.0.2 ${listedAs}: 3`])
+        await enforce('nothing*', known)
+        write(false, push)
+        expect(came()).toBe(before + 1)
+      },
+    )
+  },
+)
+
 describe('a UDP flow between two pods', () => {
-  const rows: readonly (readonly [string, 'egress' | 'ingress', string, NetworkPolicyManifest])[] = [
-    ['the client’s egress', 'egress', 'c', networkPolicy({ podSelector: {}, policyTypes: ['Egress'] })],
-    ['the server’s ingress', 'ingress', 'e', networkPolicy({ podSelector: {} }, { name: 'p', namespace: 'y' })],
-  ]
-  test.each(rows)('ends in both directions when %s is denied, and is counted', async (_name, direction, at, policy) => {
-    await enforce('nothing*', known)
-    watch()
-    ask()
-    push()
-    expect([arrived(flows.endpoints), arrived(flows.client)]).toEqual([1, 1])
-    await enforce('nothing*', known, [policy])
-    ask()
-    push()
-    push()
-    expect([arrived(flows.endpoints), arrived(flows.client)]).toEqual([1, 1])
-    expect(await drops(direction, at)).toBe(3)
-    expect(await deniedFlows()).toEqual([`${direction} 10.0.0.1 10.1.0.2 udp 5300: 3`])
-  })
+  test.each(denials)(
+    'ends in both directions when %s is denied, and is counted',
+    async (_name, direction, at, policy) => {
+      await enforce('nothing*', known)
+      watch()
+      ask()
+      push()
+      expect([arrived(flows.endpoints), arrived(flows.client)]).toEqual([1, 1])
+      await enforce('nothing*', known, [policy])
+      ask()
+      push()
+      push()
+      expect([arrived(flows.endpoints), arrived(flows.client)]).toEqual([1, 1])
+      expect(await drops(direction, at)).toBe(3)
+      expect(await deniedFlows()).toEqual([`${direction} 10.0.0.1 10.1.0.2 udp 5300: 3`])
+    },
+  )
 })
 
 describe('what is not known lets nothing through', () => {

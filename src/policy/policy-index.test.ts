@@ -6,7 +6,7 @@ import { parsePolicyPod } from '../kube/policy-pod.ts'
 import { changesOf, editsOf } from './cluster-state.fixture.ts'
 import type { PodManifest } from './manifests.fixture.ts'
 import { PolicyIndex, type PolicyTableChange } from './policy-index.ts'
-import { networkPolicy, smallWorld, World, worldPod } from './small-world.fixture.ts'
+import { clusterPolicy, networkPolicy, smallWorld, World, worldPod } from './small-world.fixture.ts'
 
 const policyOfAll = networkPolicy({
   podSelector: {},
@@ -39,6 +39,24 @@ function sizes(index: PolicyIndex): Readonly<Record<string, number>> {
 const changed = (pod: PodManifest, status: Partial<PodManifest['status']>): PodManifest => ({
   ...pod,
   status: { ...pod.status, ...status },
+})
+
+test('counts the pods of the node that any policy is about, of whatever kind', () => {
+  const of = (pod: string, tier: 'Admin' | 'Baseline'): ReturnType<typeof clusterPolicy> =>
+    clusterPolicy(
+      {
+        tier,
+        subject: { pods: { namespaceSelector: {}, podSelector: { matchLabels: { pod } } } },
+        egress: [{ action: 'Deny', to: [{ namespaces: {} }] }],
+      },
+      tier.toLowerCase(),
+    )
+  const index = indexOf(networkPolicy({ podSelector: { matchLabels: { pod: 'a' } } }))
+  expect(index.totals()).toEqual({ pods: 6, selected: 1, policies: 1 })
+  index.apply(changesOf(editsOf({ clusterNetworkPolicies: [of('b', 'Baseline')] })))
+  expect(index.totals()).toEqual({ pods: 6, selected: 4, policies: 2 })
+  index.apply(changesOf(editsOf({ clusterNetworkPolicies: [of('a', 'Admin')] })))
+  expect(index.totals()).toEqual({ pods: 6, selected: 6, policies: 3 })
 })
 
 describe('the table', () => {

@@ -85,12 +85,10 @@ export class PolicyIndex {
     return this.#pods.get(key)
   }
 
-  /** `isolated`: pods of this node that a NetworkPolicy selects. */
-  totals(): { readonly pods: number; readonly isolated: number; readonly policies: number } {
-    const isolated = [...this.#pods.values()].filter(
-      ({ ingress, egress }) => ingress.network.length > 0 || egress.network.length > 0,
-    )
-    return { pods: this.#pods.size, isolated: isolated.length, policies: this.#units.size }
+  /** `selected`: pods of this node that a policy of any kind is about. */
+  totals(): { readonly pods: number; readonly selected: number; readonly policies: number } {
+    const selected = [...this.#pods.keys()].filter((key) => this.#subjects.groupsOf(key).length > 0)
+    return { pods: this.#pods.size, selected: selected.length, policies: this.#units.size }
   }
 
   problems(): ReadonlyMap<string, readonly FieldError[]> {

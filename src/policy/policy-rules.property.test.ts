@@ -118,7 +118,6 @@ function answering({ protocol, port }: Packet): SimulatedPacket {
 
 /** Whether an answer of `to` comes back to `from`. A node's own answers to its own pods no hook of the table sees. */
 function mayAnswer(cluster: ClusterManifests, from: End, to: End, packet: Packet): boolean {
-  if (packet.protocol !== 'UDP') return true
   const isOfOwnNode = 'pod' in from && addressOf(to) === nodeAddresses[from.pod.spec.nodeName]
   return isOfOwnNode || mayFlow(cluster, from, to, packet)
 }
@@ -190,7 +189,7 @@ test('after any history the rules of the kernel’s table mean what the objects 
               unknown++
               if (passesNodes(blind, from, to, packet, opening(packet)))
                 expect.fail(JSON.stringify({ unknown: true, from, to, packet }, undefined, 1))
-              if (packet.protocol === 'UDP' && passesNodes(blind, to, from, packet, answering(packet)))
+              if (passesNodes(blind, to, from, packet, answering(packet)))
                 expect.fail(JSON.stringify({ unknown: true, answering: true, from, to, packet }, undefined, 1))
             }
           }

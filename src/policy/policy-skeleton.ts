@@ -76,9 +76,9 @@ export function skeletonChains(localPods: string): ReadonlyMap<string, Chain> {
     ]
   }
   const forward = (direction: PolicyDirection): readonly Rule[] => [
-    ...settled([differs('meta l4proto', 'udp')]),
+    isError,
     comesBack,
-    [equals('ct direction', 'reply'), isProtocol('udp'), verdict(`goto ${repliesChains[direction]}`)],
+    [equals('ct direction', 'reply'), verdict(`goto ${repliesChains[direction]}`)],
     ...judge(direction, 'there'),
   ]
   return new Map<string, Chain>([
@@ -87,8 +87,8 @@ export function skeletonChains(localPods: string): ReadonlyMap<string, Chain> {
     // Two base chains on one hook: accepting what a pod sends does not accept it at the pod that gets it.
     ['forward-from-pod', { base: base('forward', 0), rules: forward('egress') }],
     ['forward-to-pod', { base: base('forward', 10), rules: forward('ingress') }],
-    // To the node itself. What the node sends is in neither hook: probes always reach its pods.
-    ['input', { base: base('input', 0), rules: [...settled([]), ...judge('egress', 'there')] }],
+    // To the node itself. What the node sends is in neither hook: probes always reach its pods, and are answered.
+    ['input', { base: base('input', 0), rules: [answersTheNode, isError, ...judge('egress', 'there')] }],
     [repliesChains.egress, { rules: judge('egress', 'back') }],
     [repliesChains.ingress, { rules: judge('ingress', 'back') }],
     [spoofedChain, { rules: [[isIn('iifname', dropsNames.spoofed)], [verdict('drop')]] }],
@@ -99,10 +99,13 @@ export function skeletonChains(localPods: string): ReadonlyMap<string, Chain> {
   ])
 }
 
-/** UDP's replies: whoever was asked once could go on to send for ever, and whoever sends keeps conntrack's entry alive. */
+/**
+ * Replies are judged like what they answer: whoever was asked once could go on to send for ever, and whoever sends keeps
+ * conntrack's entry alive. TCP is no exception: a server's own stack needs no acknowledgements.
+ */
 const repliesChains: Readonly<Record<PolicyDirection, string>> = {
-  egress: 'udp-replies-to-pod',
-  ingress: 'udp-replies-from-pod',
+  egress: 'egress-replies',
+  ingress: 'ingress-replies',
 }
 
 /** Rules of their own, so that what cannot be counted or learned (the set is full) is dropped all the same. */
@@ -113,23 +116,19 @@ function deniedChain(direction: PolicyDirection, way: FlowWay): Chain {
       [equals('meta l4proto', withPorts), learn(concat('ip saddr', 'ip daddr', 'meta l4proto', 'th dport'))],
       [differs('meta l4proto', withPorts), learn(concat('ip saddr', 'ip daddr', 'meta l4proto', constant(0)))],
     ],
-    back: [[learn(concat('ip daddr', 'ip saddr', 'meta l4proto', 'th sport'))]],
+    back: [
+      [equals('meta l4proto', withPorts), learn(concat('ip daddr', 'ip saddr', 'meta l4proto', 'th sport'))],
+      [differs('meta l4proto', withPorts), learn(concat('ip daddr', 'ip saddr', 'meta l4proto', constant(0)))],
+    ],
   }
   const counts: Rule = [isIn(views[direction][way].interface, dropsNames[direction])]
   return { rules: [counts, ...learns[way], [verdict('drop')]] }
 }
 const withPorts = ['tcp', 'udp', 'sctp']
 
-/**
- * Only answers are accepted for being part of a flow: every packet of the direction that opened it is judged anew, so that a
- * flow ends when its policy does. Errors about a flow (ICMP) are part of it.
- */
-function settled(isOf: readonly Statement[]): readonly Rule[] {
-  return [
-    [equals('ct direction', 'reply'), equals('ct state', 'established'), ...isOf, verdict('accept')],
-    [equals('ct state', 'related'), verdict('accept')],
-  ]
-}
+const answersTheNode: Rule = [equals('ct direction', 'reply'), equals('ct state', 'established'), verdict('accept')]
+/** Of a flow, from whichever router: path MTU. What else is related are flows that a helper of conntrack expects. */
+const isError: Rule = [isProtocol('icmp'), equals('ct state', 'related'), verdict('accept')]
 const comesBack: Rule = [isIn(concat('iifname', 'oifname'), itselfName), verdict('accept')]
 
 function base(hook: BaseChain['hook'], priority: number): BaseChain {

@@ -79,3 +79,19 @@ test('labels are compared with none of the selectors that need another', () => {
   expect(found(index, labelsOf({ app: 'web', id: '7' }))).toEqual([7])
   expect(comparisons).toBeLessThanOrEqual(2)
 })
+
+test('a selector that asks one label twice leaves nothing behind', () => {
+  let comparisons = 0
+  const asks = (...values: string[]): Requirement => ({ key: 'a', operator: 'In', values: new Set(values) })
+  const index = new SelectorIndex<string>()
+  for (const item of ['first', 'second']) index.add(item, selectorOf([asks('1')]))
+  // It is kept under its second requirement, where there are fewer others.
+  index.add(
+    'twice',
+    watched(selectorOf([asks('1', '2'), asks('2', '3')]), () => comparisons++),
+  )
+  index.delete('twice')
+  comparisons = 0
+  for (const a of ['1', '2', '3']) found(index, labelsOf({ a }))
+  expect(comparisons).toBe(0)
+})

@@ -19,7 +19,7 @@ export class SelectorIndex<T> {
   readonly #buckets = new Map<string, Bucket<T>>()
   /** Those that need no label: empty ones, and those that only say what must not be. */
   readonly #rest = new Set<Entry<T>>()
-  readonly #places = new Map<T, { readonly entry: Entry<T>; readonly key: string | undefined }>()
+  readonly #places = new Map<T, { readonly entry: Entry<T>; readonly anchor: Requirement | undefined }>()
 
   get size(): number {
     return this.#places.size
@@ -32,7 +32,7 @@ export class SelectorIndex<T> {
   add(item: T, selector: LabelSelector): void {
     const entry = { item, selector }
     const anchor = this.#anchorOf(selector)
-    this.#places.set(item, { entry, key: anchor?.key })
+    this.#places.set(item, { entry, anchor })
     if (anchor === undefined) {
       this.#rest.add(entry)
       return
@@ -47,18 +47,17 @@ export class SelectorIndex<T> {
     const place = this.#places.get(item)
     if (place === undefined) return
     this.#places.delete(item)
-    const { entry, key } = place
+    const { entry, anchor } = place
     this.#rest.delete(entry)
-    const bucket = key === undefined ? undefined : this.#buckets.get(key)
-    if (key === undefined || bucket === undefined) return
+    const bucket = anchor === undefined ? undefined : this.#buckets.get(anchor.key)
+    if (anchor === undefined || bucket === undefined) return
     bucket.anyValue.delete(entry)
-    const anchor = entry.selector.requirements.find((one) => one.key === key && one.operator === 'In')
-    for (const value of anchor?.operator === 'In' ? anchor.values : []) {
+    for (const value of anchor.operator === 'In' ? anchor.values : []) {
       const entries = bucket.byValue.get(value)
       entries?.delete(entry)
       if (entries?.size === 0) bucket.byValue.delete(value)
     }
-    if (bucket.byValue.size === 0 && bucket.anyValue.size === 0) this.#buckets.delete(key)
+    if (bucket.byValue.size === 0 && bucket.anyValue.size === 0) this.#buckets.delete(anchor.key)
   }
 
   /** Calls back for every item whose selector matches, once. */

@@ -8,7 +8,8 @@ import { ControlledCloud } from './controlled-cloud.ts'
 
 const patience = { timeout: 20_000, interval: 20 }
 const never = new AbortController().signal
-const staysIsolated = 'This allows nothing until it is put right; the pods that the policy selects stay isolated'
+const staysIsolated =
+  'What cannot be read of it allows nothing; the rest works, and the pods that the policy selects stay isolated'
 
 /** What was told about policies so far: `Kind name: message`, in the order of their names. */
 async function told(cloud: ControlledCloud): Promise<readonly string[]> {
@@ -46,17 +47,20 @@ test('what is wrong with a policy is told on it, with what follows; of a good on
   await write(cloud, networkPolicies, 'bad-block', from('10.0.0.300/8'))
   await write(cloud, clusterNetworkPolicies, 'bad-action', { ...everybody, tier: 'Admin', ingress: [{ action: 'No' }] })
   await write(cloud, clusterNetworkPolicies, 'bad-tier', { ...everybody, tier: 'Middle' })
+  const untyped = { ...networkPolicies, parse: parseUntyped }
+  unwrap(await cloud.client.create(untyped, { metadata: { name: 'no-spec', namespace: 'default' }, spec: [] }, never))
   await cloud.startController()
   await expect
     .poll(() => told(cloud), patience)
     .toEqual([
       expect.stringMatching(
-        /^ClusterNetworkPolicy bad-action: spec\.ingress\[0\]\.action: must be Accept, Deny, Pass \(got "No"\); .*\. Until it is put right, an Accept rule matches nothing/,
+        /^ClusterNetworkPolicy bad-action: spec\.ingress\[0\]\.action: must be Accept, Deny, Pass \(got "No"\); .*\. An Accept rule that cannot be read matches nothing/,
       ),
       expect.stringMatching(
-        /^ClusterNetworkPolicy bad-tier: spec\.tier: must be Admin or Baseline \(got "Middle"\)\. The policy is not used/,
+        /^ClusterNetworkPolicy bad-tier: spec\.tier: must be Admin or Baseline \(got "Middle"\); spec: is taken as Admin with priority 1, of which only Deny rules hold, because its place cannot be read\. An Accept/,
       ),
       `NetworkPolicy bad-block: spec.ingress[0].from[0].ipBlock.cidr: "10.0.0.300/8" is not a block of addresses such as 203.0.113.0/24. ${staysIsolated}`,
+      expect.stringMatching(/^NetworkPolicy no-spec: spec: .*\. The policy is not used until it is put right/),
     ])
 })
 
@@ -73,10 +77,24 @@ test('it is told again only when something else is wrong', async () => {
     .toEqual([expect.stringContaining('"one"') as string, expect.stringContaining('"two"') as string])
 })
 
+test('the same again counts up the event that there is', async () => {
+  await using cloud = await clusterWithPolicies()
+  await cloud.startController()
+  const counts = async (): Promise<readonly unknown[]> => {
+    const { items } = unwrap(await cloud.client.list(events, {}, never))
+    return items.flatMap(({ raw }) => (raw['reason'] === 'InvalidPolicy' ? [raw['count']] : []))
+  }
+  await write(cloud, networkPolicies, 'p', from('one'))
+  await expect.poll(counts, patience).toEqual([1])
+  await write(cloud, networkPolicies, 'p', from('10.0.0.0/8'))
+  await write(cloud, networkPolicies, 'p', from('one'))
+  await expect.poll(counts, patience).toEqual([2])
+})
+
 test('of a policy with ten thousand bad fields as many are told as an event has room for', async () => {
   await using cloud = await clusterWithPolicies()
   await cloud.startController()
   const ingress = [{ from: Array.from({ length: 10_000 }, () => ({ ipBlock: { cidr: 'everywhere' } })) }]
   await write(cloud, networkPolicies, 'p', { podSelector: {}, ingress })
-  await expect.poll(() => told(cloud), patience).toEqual([expect.stringMatching(/; and 99\d\d more\. This allows/)])
+  await expect.poll(() => told(cloud), patience).toEqual([expect.stringMatching(/; and 99\d\d more\. What cannot be read/)])
 })

@@ -161,7 +161,7 @@ describe('peers', () => {
     node.putPod('client', { address: clientAddress })
     node.putPod('on-host', { address: clientAddress, labels: { role: 'friend' }, hostNetwork: true })
     node.putPolicy('all', { spec: denyIngress })
-    await expect.poll(async () => (await node.policy())?.isolated, patience).toBe(2)
+    await expect.poll(async () => (await node.policy())?.selected, patience).toBe(2)
     expect(await reaches(serverAddress)).toBe(false)
     expect(await ping(client, node.cluster.node.nodeAddress)).toBe('answered')
     for (const name of ['all', 'friends']) node.deletePolicy(name)

@@ -121,7 +121,7 @@ describe('policies of an unusual size', () => {
 
   it('one that selects every pod of its namespace closes all of them, new ones from the first packet', async () => {
     node.putPolicy('all', { spec: {} })
-    await expect.poll(async () => (await node.policy())?.isolated, patience).toBe(3)
+    await expect.poll(async () => (await node.policy())?.selected, patience).toBe(3)
     await node.run('new', { address: '10.0.4.13' })
     expect(await isOpen('10.0.4.13')).toBe(false)
     expect([await isOpen(serverAddress), await isOpen(otherAddress)]).toEqual([false, false])

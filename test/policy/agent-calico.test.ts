@@ -97,13 +97,15 @@ it('who says nothing gets our engine; vcnctl policy cleanup takes its table only
   }
   const toAgent = ['--socket', node.cluster.node.socketPath]
   expect(await cleanup(...toAgent)).toMatch(
-    /^1 .*enforces network policy and would make table ip vcn-policy again: set/,
+    /^1 .*enforces network policy and would make table ip vcn-policy and table ip6 vcn-policy again: set/,
   )
   expect(await node.hasTable()).toBe(true)
   // Where it cannot be asked.
-  expect(await cleanup('--socket', '/nonexistent')).toMatch(/^1 .*somebody has made table ip vcn-policy again: set/)
+  expect(await cleanup('--socket', '/nonexistent')).toMatch(
+    /^1 .*somebody has made table ip vcn-policy and table ip6 vcn-policy again: set/,
+  )
   await node.cluster.node.stopAgent()
-  expect(await cleanup(...toAgent)).toBe('0 removed table ip vcn-policy\n')
+  expect(await cleanup(...toAgent)).toBe('0 removed table ip vcn-policy\nremoved table ip6 vcn-policy\n')
   expect(await node.hasTable()).toBe(false)
-  expect(await cleanup(...toAgent)).toBe('0 table ip vcn-policy is not there\n')
+  expect(await cleanup(...toAgent)).toBe('0 table ip vcn-policy is not there\ntable ip6 vcn-policy is not there\n')
 })

@@ -101,6 +101,9 @@ describe('packets that a policy denies', () => {
     const forge = 'ip address add 10.9.9.9/32 dev lo; ping -c 2 -i 0.2 -W 1 -I 10.9.9.9 '
     await node.cluster.node.exec(client, ['bash', '-c', `ip link set lo up; ${forge} ${serverAddress}`])
     expect(await metric(spoofed)).toBe(before + 2)
+    expect((await vcnctl('policy', 'denied')).stdout).toMatch(
+      /^2 packets under addresses that were not the pod’s dropped since this node’s rules were made anew; by pod: vcn_policy_spoofed_packets_total$/m,
+    )
   })
 })
 
@@ -139,9 +142,24 @@ describe('a flow that was denied', () => {
     void watching.finally(() => over.abort())
     while (!over.signal.aborted) await send(client, serverAddress, 2006, 1)
     const lines = (await watching).stdout.trim().split('\n')
-    const [first, second] = lines.map((line) => JSON.parse(line) as DeniedFlow)
-    expect(second).toMatchObject({ port: 2006, direction: 'ingress', to: { key: 'default/server' } })
+    const [first, second] = lines.map(
+      (line) => JSON.parse(line) as DeniedFlow & { readonly at: string; readonly node: string },
+    )
+    const { name } = node.cluster.node
+    expect(second).toMatchObject({ node: name, port: 2006, direction: 'ingress', to: { key: 'default/server' } })
+    expect(Date.parse(second?.at ?? '')).toBeGreaterThan(Date.parse(first?.at ?? ''))
     expect(second?.packets).toBeGreaterThan(first?.packets ?? NaN)
+  })
+
+  it('is a line with the time; the watch ends without a word when it is asked to', async () => {
+    const command = `${vcnctlPath} policy denied --watch --socket ${node.cluster.node.socketPath}`
+    const untilShown = `exec 3< <(exec ${command} 2>&1); pid=$!; grep -m 1 2007/UDP <&3; kill -TERM $pid; cat <&3; wait $pid; echo $?`
+    const watching = node.exec('bash', '-c', untilShown)
+    await send(client, serverAddress, 2007, 1)
+    const { stdout } = await watching
+    const lines = stdout.trim().split('\n')
+    expect(lines[0]).toMatch(/^20\S+Z default\/client .* 2007\/UDP: denied at ingress of default\/server, 1 packet: isolated/)
+    expect(lines.filter((line) => !line.startsWith('20'))).toEqual(['143'])
   })
 
   it('from a pod to an address outside names the pod’s own policy; ICMP has no port', async () => {
@@ -236,7 +254,7 @@ describe('the metrics', () => {
     ] as const)
       expect(now.get(name), name).toBeGreaterThanOrEqual(least)
     expect(now.get('vcn_policy_pods')).toBe(2)
-    expect(now.get('vcn_policy_isolated_pods')).toBe(1)
+    expect(now.get('vcn_policy_selected_pods')).toBe(1)
     expect(now.get('vcn_policy_policies')).toBe(1)
     expect(now.get('vcn_policy_problem_policies')).toBe(0)
     expect(now.get('vcn_policy_sync_failures_total')).toBe(0)
@@ -269,7 +287,7 @@ describe('vcnctl status', () => {
     await expect.poll(async () => (await node.policy())?.problems, patience).toHaveLength(1)
     const { stdout } = await vcnctl('status')
     expect(stdout).toMatch(/^policy: running$/m)
-    expect(stdout).toMatch(/^policy: 2 of 2 pods isolated, 2 policies in the cluster, kernel last complete 20\d\d-/m)
+    expect(stdout).toMatch(/^policy: 2 of 2 pods are selected by policies, 2 policies in the cluster, kernel last complete 20\d\d-/m)
     expect(stdout).toMatch(/^policy: problem: NetworkPolicy default\/broken: .*port/m)
     expect(await metric('vcn_policy_problem_policies')).toBe(1)
     node.deletePolicy('broken')

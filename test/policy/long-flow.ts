@@ -75,11 +75,11 @@ export class LongFlow implements Disposable {
     return this.#arrived
   }
 
-  /** Of TCP's sender: how often it sent again; and how much it sends without hearing of what it sent. */
-  info(): { readonly retransmissions: number; readonly windowBytes: number } {
+  /** Of TCP's sender: how often it sent again. */
+  retransmissions(): number {
     const info = Buffer.alloc(infoBytes)
     getsockopt(this.#sender.number, IPPROTO_TCP, TCP_INFO, info)
-    return { retransmissions: info.readUInt32LE(100), windowBytes: info.readUInt32LE(80) * info.readUInt32LE(16) }
+    return info.readUInt32LE(100)
   }
 
   [Symbol.dispose](): void {

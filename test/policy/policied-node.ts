@@ -163,7 +163,7 @@ export class PoliciedNode implements AsyncDisposable {
   }
 
   hasTable(): Promise<boolean> {
-    return this.nft('list', 'tables').then((listed) => listed.includes('table ip vcn-policy'))
+    return this.nft('list', 'tables').then((listed) => /table ip6? vcn-policy/.test(listed))
   }
 
   /** `{ event, …fields }` of all agents of this node. */

@@ -2,9 +2,10 @@ import { formatFieldErrors } from '../../base/schema.ts'
 import { formatApiError } from '../../kube/api-error.ts'
 import { type KubeObject, objectKey } from '../../kube/object.ts'
 import { Reflector, type ReflectorOptions } from '../../kube/reflector.ts'
+import type { ReflectorHealth } from '../../kube/reflector-health.ts'
 
 export interface ChangedObjectsOptions<T extends KubeObject> extends Omit<ReflectorOptions<T>, 'handlers' | 'timing'> {
-  /** There is something to take: an object, or undefined for one that was deleted. */
+  /** There is something to take: an object, or undefined for one that was deleted after it was taken. */
   readonly onChange: (object: T | undefined) => void
 }
 
@@ -12,21 +13,41 @@ export interface ChangedObjectsOptions<T extends KubeObject> extends Omit<Reflec
 export class ChangedObjects<T extends KubeObject> {
   readonly #reflector: Reflector<T>
   #changed = new Map<string, T | undefined>()
+  /** Those of `#changed` of which whoever takes has never heard, or that they are gone. */
+  readonly #unheard = new Set<string>()
 
   constructor({ onChange, ...options }: ChangedObjectsOptions<T>) {
-    const note = (object: T, isThere: boolean): void => {
-      const state = isThere ? object : undefined
+    const note = (object: T, state: T | undefined): void => {
       this.#changed.set(objectKey(object.metadata), state)
       onChange(state)
+    }
+    const gone = (object: T): void => {
+      const key = objectKey(object.metadata)
+      // Nobody may take for a long time, and names of what comes and goes (Jobs) are new every time.
+      if (this.#unheard.delete(key)) this.#changed.delete(key)
+      else note(object, undefined)
+    }
+    const added = (object: T): void => {
+      const key = objectKey(object.metadata)
+      if (!this.#changed.has(key)) this.#unheard.add(key)
+      note(object, object)
     }
     this.#reflector = new Reflector({
       ...options,
       handlers: {
-        added: (object) => note(object, true),
-        updated: (object) => note(object, true),
-        deleted: (object) => note(object, false),
+        added,
+        updated: (object) => note(object, object),
+        deleted: gone,
       },
     })
+  }
+
+  get plural(): string {
+    return this.#reflector.resource.plural
+  }
+
+  get health(): ReflectorHealth {
+    return this.#reflector.health()
   }
 
   get isSynced(): boolean {
@@ -66,6 +87,7 @@ export class ChangedObjects<T extends KubeObject> {
   take(): ReadonlyMap<string, T | undefined> {
     const taken = this.#changed
     this.#changed = new Map()
+    this.#unheard.clear()
     return taken
   }
 

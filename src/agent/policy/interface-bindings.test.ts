@@ -27,6 +27,8 @@ function interfaceOf(who: Pick<GuardedInterface, 'pod'>, name = hostIfname(key, 
   return { name, key, address: unwrap(parseIpv4('10.0.4.5')), ...who }
 }
 
+const secondKey = { ...key, ifname: 'net1' }
+const second = { ...interfaceOf({}, hostIfname(secondKey, identity)), key: secondKey }
 const closed = { kind: 'closed' }
 const bound = { kind: 'pod', key: 'shop/web-0' }
 
@@ -47,6 +49,8 @@ describe('an interface', () => {
     ['of no pod is nobody’s', interfaceOf({}, hostIfname(key, undefined)), {}, { kind: 'none' }],
     ['whose journal was lost is its pod’s by its own name', interfaceOf({}), {}, bound],
     ['whose journal was lost and whose pod is unknown is closed', interfaceOf({}), undefined, closed],
+    ['whose journal was lost is closed where it is not the pod’s first', { ...second, isAdopted: true }, {}, closed],
+    ['that is a second one of no pod is nobody’s', second, {}, { kind: 'none' }],
   ])('%s', (_what, one, parts, subject) => {
     const bindings = new InterfaceBindings(node)
     bindings.put(one)

@@ -107,6 +107,8 @@ export class InterfaceBindings {
     if (pod !== undefined) {
       return this.whyUnknown(pod) === undefined ? { kind: 'pod', key: `${pod.namespace}/${pod.name}` } : closed
     }
+    // The name of a further interface is the same with a pod and without.
+    if (one.isAdopted === true && key.ifname !== 'eth0') return closed
     if (name === hostIfname(key, undefined)) return { kind: 'none' }
     // The journal was lost and with it whose interface it is, but for its name.
     const named = [...this.#pods].find(([, { ifname }]) => ifname === name)

@@ -3,27 +3,32 @@ import { ok, type Result } from '../../base/result.ts'
 import { removeTable } from '../../nftables/remove-table.ts'
 import type { TableName } from '../../nftables/render.ts'
 import { isTableThere, isWithoutNftables } from '../../nftables/table-presence.ts'
-import { policyTableName } from '../../policy/rule-names.ts'
+import { policyTables } from '../../policy/closed-ipv6.ts'
 
-const tableName: TableName = { family: 'ip', name: policyTableName }
 const timeoutMs = 30_000
 
 /**
- * For an agent that enforces no policies: the table of an earlier one that did lets no new pod through, and would enforce
+ * For an agent that enforces no policies: the tables of an earlier one that did let no new pod through, and would enforce
  * for ever what was said then.
  */
 export async function removeLeftoverPolicy(logger: Logger): Promise<Result<void, string>> {
+  const leftovers = policyTables.filter(isLeft)
+  for (const table of leftovers) {
+    const removed = await removeTable(table, AbortSignal.timeout(timeoutMs))
+    if (!removed.ok) return removed
+  }
+  if (leftovers.length > 0) {
+    const tables = leftovers.map(({ family, name }) => `${family} ${name}`)
+    logger.warn('policy.removed', { tables, note: 'of an earlier agent; this one enforces no network policy' })
+  }
+  return ok(undefined)
+}
+
+function isLeft(table: TableName): boolean {
   try {
-    if (!isTableThere(tableName)) return ok(undefined)
+    return isTableThere(table)
   } catch (error) {
-    if (isWithoutNftables(error)) return ok(undefined)
+    if (isWithoutNftables(error)) return false
     throw error
   }
-  const removed = await removeTable(tableName, AbortSignal.timeout(timeoutMs))
-  if (removed.ok)
-    logger.warn('policy.removed', {
-      table: policyTableName,
-      note: 'of an earlier agent; this one enforces no network policy',
-    })
-  return removed
 }

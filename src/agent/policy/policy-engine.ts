@@ -10,6 +10,7 @@ import type { DeniedFlows } from '../denied-flow.ts'
 import type { GuardedInterface, PodGuard } from '../pod-guard.ts'
 import type { VcnPolicyConfig } from '../policy-config.ts'
 import type { PolicyStatus } from '../status.ts'
+import { calicoIntervalMs, CalicoSeeker } from './calico-seeker.ts'
 import { CalicoWatch } from './calico-watch.ts'
 import { CountedGuard } from './counted-guard.ts'
 import { InterfaceBindings } from './interface-bindings.ts'
@@ -33,7 +34,7 @@ export interface PolicyEngineOptions {
 const spacingMs = 20
 /** After a quiet time these do not wait: a pod and its namespace come by two watches, one after the other. */
 const burst = 3
-const calicoIntervalMs = 10_000
+const staleIntervalMs = 1_000
 
 /**
  * Enforces network policies on this node: Kubernetes' objects and the node's interfaces in, one table of nf_tables out.
@@ -49,15 +50,13 @@ export class PolicyEngine implements PodGuard {
   readonly #feed: PolicyFeed
   readonly #bindings: InterfaceBindings
   readonly #kernel: KernelPolicy
-  readonly #calico: CalicoWatch
+  readonly #calico: CalicoSeeker
   readonly #worker: PokedWorker
   readonly #progress = new Progress()
   readonly #stopping = new AbortController()
   /** Interfaces that are gone, by the revision of the table in which they are. */
   readonly #leaving = new Map<string, number>()
   #index: PolicyIndex | undefined
-  #refusal: string | undefined
-  #calicoSoughtMs = -Infinity
   /** Since when the kernel does not have all that was told. */
   #heardMs: number | undefined
   #lastSyncMs: number | undefined
@@ -77,7 +76,7 @@ export class PolicyEngine implements PodGuard {
     this.#reports = new PolicyReports({ config, metrics, engine: () => this.#reported(), scheduler, logger })
     this.#observer = this.#reports.observer
     this.guard = new CountedGuard(this, this.#observer, scheduler)
-    this.#calico = new CalicoWatch(logger)
+    this.#calico = new CalicoSeeker(new CalicoWatch(logger), scheduler)
     this.#bindings = new InterfaceBindings(nodeName)
     this.#feed = new PolicyFeed({ ...options, onChange: () => this.#heard() })
     this.#kernel = new KernelPolicy({
@@ -104,7 +103,7 @@ export class PolicyEngine implements PodGuard {
   }
 
   get refusal(): string | undefined {
-    return this.#refusal
+    return this.#calico.refusal
   }
 
   get isReady(): boolean {
@@ -126,7 +125,10 @@ export class PolicyEngine implements PodGuard {
 
   async expect(pod: PodIdentity | undefined, signal: AbortSignal): Promise<Result<void, string>> {
     this.#follow()
-    return this.#until(() => this.#whyNotReady() ?? (pod && this.#whyUnknown(pod)), signal)
+    return this.#until(
+      () => this.#whyNotReady() ?? (pod && (this.#whyUnknown(pod) ?? this.#feed.stale.outdated)),
+      signal,
+    )
   }
 
   async clear(name: string, signal: AbortSignal): Promise<Result<void, string>> {
@@ -163,7 +165,7 @@ export class PolicyEngine implements PodGuard {
 
   status(): PolicyStatus {
     return describePolicy({
-      refusal: this.#refusal,
+      refusal: this.refusal,
       problem: this.#kernel.problem,
       missing: this.#feed.missing,
       isRunning: this.#kernel.applied > 0,
@@ -172,6 +174,7 @@ export class PolicyEngine implements PodGuard {
       calico: this.#calico.seen,
       closedPorts: this.#reports.problems,
       malformed: this.#feed.malformed,
+      stale: this.#feed.stale.problems,
     })
   }
 
@@ -198,23 +201,18 @@ export class PolicyEngine implements PodGuard {
 
   async #work(signal: AbortSignal): Promise<Result<number | undefined, string>> {
     if (this.#index === undefined) {
-      this.#refusal = this.#calico.refusal()
+      const againMs = this.#calico.seekFirst(this.#feed.isSynced)
       this.#progress.made()
-      if (this.#refusal !== undefined) return err(this.#refusal)
-      if (!this.#feed.isSynced) return ok(undefined)
+      if (this.refusal !== undefined) return againMs === undefined ? err(this.refusal) : ok(againMs)
+      if (!this.#feed.isSynced) return ok(calicoIntervalMs)
       this.#index = new PolicyIndex(this.#options.nodeName)
     }
-    this.#lookForCalico()
+    this.#calico.seekAgain()
     this.#follow()
+    this.#feed.stale.tell()
     const applied = await this.#applied(signal)
-    return applied.ok ? ok(calicoIntervalMs) : applied
-  }
-
-  #lookForCalico(): void {
-    const nowMs = this.#options.scheduler.monotonicMs()
-    if (nowMs - this.#calicoSoughtMs < calicoIntervalMs) return
-    this.#calicoSoughtMs = nowMs
-    this.#calico.lookAgain()
+    // That a resource is heard of again need not change anything that would be told.
+    return applied.ok ? ok(this.#feed.stale.problems.length > 0 ? staleIntervalMs : calicoIntervalMs) : applied
   }
 
   /** Takes into the rules what was told since the last time. */
@@ -261,14 +259,14 @@ export class PolicyEngine implements PodGuard {
     for (;;) {
       const reason = missing()
       if (reason === undefined) return ok(undefined)
-      if (signal.aborted) return err(reason)
+      if (signal.aborted || this.refusal !== undefined) return err(reason)
       if (this.#stopping.signal.aborted) return err('the agent is stopping')
       await this.#progress.next(signal)
     }
   }
 
   #whyNotReady(): string | undefined {
-    if (this.#refusal !== undefined) return this.#refusal
+    if (this.refusal !== undefined) return this.refusal
     const { missing } = this.#feed
     if (missing.length > 0) return `the API server has not told yet: ${missing.join(', ')}`
     return this.#kernel.applied > 0 ? undefined : this.#whyNotProgrammed()

@@ -8,6 +8,7 @@ import { clusterNetworkPolicies, namespaces, networkPolicies, policyPods } from 
 import type { ReflectorOptions } from '../../kube/reflector.ts'
 import type { PolicyObjectChanges } from '../../policy/policy-index.ts'
 import { ChangedObjects } from '../kube/changed-objects.ts'
+import { StaleResources } from './stale-resources.ts'
 
 export interface PolicyFeedOptions extends Pick<
   ReflectorOptions<KubeObject>,
@@ -22,6 +23,8 @@ const installedWithinMs = 30_000
 
 /** What network policy needs of the cluster, as changes since the last look: pods of all nodes, namespaces, policies. */
 export class PolicyFeed {
+  /** What was listed once and is not heard of any more. */
+  readonly stale: StaleResources
   readonly #options: PolicyFeedOptions
   readonly #pods: ChangedObjects<PolicyPod>
   readonly #namespaces: ChangedObjects<Namespace>
@@ -40,6 +43,8 @@ export class PolicyFeed {
       client: withOptionalResource(client, installedWithinMs, scheduler),
       resource: clusterNetworkPolicies,
     })
+    const rules = [this.#networkPolicies, this.#clusterNetworkPolicies, this.#namespaces]
+    this.stale = new StaleResources({ pods: this.#pods, rules, scheduler, logger })
   }
 
   /** Every list has been there once. */

@@ -142,7 +142,7 @@ const plainFigures: readonly (readonly [name: string, help: string, field: keyof
   ['vcn_policy_sets', 'Sets and maps in the kernel’s table', 'sets'],
   ['vcn_policy_set_elements', 'Elements of these sets and maps, without what the kernel learns', 'elements'],
   ['vcn_policy_pods', 'Pods of this node on its pod network', 'pods'],
-  ['vcn_policy_isolated_pods', 'Those that a NetworkPolicy selects', 'isolatedPods'],
+  ['vcn_policy_selected_pods', 'Those that a policy of any kind selects', 'selectedPods'],
   ['vcn_policy_policies', 'NetworkPolicies and ClusterNetworkPolicies in the cluster', 'policies'],
   ['vcn_policy_problem_policies', 'Policies of which something cannot be read, and fails closed', 'problemPolicies'],
   [
@@ -151,4 +151,9 @@ const plainFigures: readonly (readonly [name: string, help: string, field: keyof
     'malformedObjects',
   ],
   ['vcn_policy_pending_objects', 'Changed objects that are not in the rules yet', 'pendingObjects'],
+  [
+    'vcn_policy_stale_resources',
+    'Resources that are not heard of any more; their last state is used',
+    'staleResources',
+  ],
 ]

@@ -21,7 +21,7 @@ import { nobodyCounts, type PolicyObserver } from './policy-observer.ts'
 /** The parts of a policy engine, and what it knows now. */
 export interface ReportedEngine {
   readonly kernel: Pick<KernelPolicy, 'table' | 'counts'>
-  readonly feed: Pick<PolicyFeed, 'pods' | 'malformed' | 'pending'>
+  readonly feed: Pick<PolicyFeed, 'pods' | 'malformed' | 'pending' | 'stale'>
   readonly bindings: Pick<InterfaceBindings, 'holderOf' | 'holderOfAddress'>
   readonly index: PolicyIndex | undefined
   readonly lastSyncMs: number | undefined
@@ -87,7 +87,12 @@ export class PolicyReports {
     const flows = await readDeniedFlows(this.#read, signal)
     if (!flows.ok) return flows
     const told = flows.value.toSorted((a, b) => b.packets - a.packets).slice(0, maxFlowsTold)
-    return ok({ flows: this.#explain(told), omitted: flows.value.length - told.length })
+    const spoofed = await this.#drops('spoofed')
+    return ok({
+      flows: this.#explain(told),
+      omitted: flows.value.length - told.length,
+      ...(spoofed !== undefined && { spoofedPackets: spoofed.reduce((sum, { packets }) => sum + packets, 0) }),
+    })
   }
 
   #explain(flows: readonly FlowCount[]): readonly DeniedFlow[] {

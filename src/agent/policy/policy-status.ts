@@ -18,24 +18,27 @@ export interface PolicyParts {
   readonly calico: readonly string[]
   readonly closedPorts: readonly string[]
   readonly malformed: readonly string[]
+  /** Resources that are not heard of any more, in words. */
+  readonly stale: readonly string[]
 }
 
 export function describePolicy(parts: PolicyParts): PolicyStatus {
-  const { refusal, problem, missing, lastSyncMs, index, calico, closedPorts, malformed } = parts
+  const { refusal, problem, missing, lastSyncMs, index, calico, closedPorts, malformed, stale } = parts
   const waiting = missing.length > 0 ? `the API server has not told yet: ${missing.join(', ')}` : undefined
   const because = refusal ?? problem ?? waiting
   const problems = [
     ...(calico.length === 0 ? [] : [`Calico is on this node, too: ${calico.slice(0, 3).join(', ')}`]),
+    ...stale,
     ...closedPorts,
     ...malformed,
     ...[...(index?.problems() ?? [])].map(([policy, errors]) => `${policy}: ${formatFieldErrors(errors)}`),
   ]
-  const { pods, isolated, policies } = index?.totals() ?? { pods: 0, isolated: 0, policies: 0 }
+  const { pods, selected, policies } = index?.totals() ?? { pods: 0, selected: 0, policies: 0 }
   return {
     state: stateOf(parts),
     ...(because !== undefined && { because }),
     pods,
-    isolated,
+    selected,
     policies,
     ...(lastSyncMs !== undefined && { lastSyncMs }),
     problems: shortened(problems),

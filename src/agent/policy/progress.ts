@@ -1,20 +1,20 @@
 /** A bell: whoever waits hears the next time it rings, and those who come later hear the one after. */
 export class Progress {
-  #next = Promise.withResolvers<undefined>()
+  readonly #waiting = new Set<() => void>()
 
   made(): void {
-    this.#next.resolve(undefined)
-    this.#next = Promise.withResolvers()
+    for (const hear of [...this.#waiting]) hear()
   }
 
   /** Also resolves when `signal` aborts. */
   async next(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return
-    const either = Promise.withResolvers<undefined>()
-    const ring = (): void => either.resolve(undefined)
-    signal.addEventListener('abort', ring, { once: true })
-    void this.#next.promise.then(ring)
-    await either.promise
-    signal.removeEventListener('abort', ring)
+    const heard = Promise.withResolvers<undefined>()
+    const hear = (): void => heard.resolve(undefined)
+    this.#waiting.add(hear)
+    signal.addEventListener('abort', hear, { once: true })
+    await heard.promise
+    this.#waiting.delete(hear)
+    signal.removeEventListener('abort', hear)
   }
 }

@@ -24,9 +24,9 @@ export function deniedCommand(): Command {
     )
     .option('--socket <path>', 'socket of the agent', defaultSocketPath)
     .option('--watch', 'go on and print flows again as more of their packets are denied', false)
-    .option('--json', 'for programs; with --watch a line for each flow', false)
+    .option('--json', 'for programs; with --watch a line for each flow, with the time (`at`) and the node', false)
     .action(async (flags: DeniedFlags) => {
-      if (flags.watch) await interruptible((signal) => watch(flags, signal))
+      if (flags.watch) await interruptible((signal) => watch(flags, signal), { isQuiet: true })
       else await list(flags)
     })
 }
@@ -41,19 +41,26 @@ async function watch({ socket, json }: DeniedFlags, signal: AbortSignal): Promis
   let before: ReadonlyMap<string, number> = new Map()
   for (;;) {
     const patience = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
-    const { problem, flows } = await fetchDeniedFlows(socket, patience)
+    const { problem, node, flows } = await fetchDeniedFlows(socket, patience)
     if (problem !== undefined) throw new CliError(problem)
     const known = before
     for (const flow of flows) {
       if (flow.packets === known.get(keyOf(flow))) continue
-      process.stdout.write(json ? `${JSON.stringify(flow)}\n` : `${new Date().toISOString()} ${sentence(flow)}\n`)
+      const at = new Date().toISOString()
+      process.stdout.write(json ? `${JSON.stringify({ at, node, ...flow })}\n` : `${at} ${sentence(flow)}\n`)
     }
     before = new Map(flows.map((flow) => [keyOf(flow), flow.packets]))
     await delay(watchIntervalMs, undefined, { signal })
   }
 }
 
-function describe({ flows, omitted }: DeniedFlows): string {
+function describe({ spoofedPackets = 0, ...denied }: DeniedFlows): string {
+  if (spoofedPackets === 0) return describeFlows(denied)
+  const spoofed = `${packetsText(spoofedPackets)} under addresses that were not the pod’s`
+  return `${describeFlows(denied)}${spoofed} dropped since this node’s rules were made anew; by pod: vcn_policy_spoofed_packets_total\n`
+}
+
+function describeFlows({ flows, omitted }: Omit<DeniedFlows, 'spoofedPackets'>): string {
   if (flows.length === 0) return 'no flow was denied within the last minute\n'
   const table = formatTable(
     ['FROM', 'TO', 'PORT', 'DENIED AT', 'PACKETS', 'BECAUSE'],
@@ -72,7 +79,11 @@ function describe({ flows, omitted }: DeniedFlows): string {
 function sentence(flow: DeniedFlow): string {
   const { from, to, packets, direction, decision } = flow
   const ends = `${nameOf(from)} → ${nameOf(to)}, ${portOf(flow)}`
-  return `${ends}: denied at ${placeOf(flow)}, ${packets} packets: ${denialText(direction, decision)}`
+  return `${ends}: denied at ${placeOf(flow)}, ${packetsText(packets)}: ${denialText(direction, decision)}`
+}
+
+function packetsText(count: number): string {
+  return count === 1 ? '1 packet' : `${count} packets`
 }
 
 function placeOf({ direction, from, to }: DeniedFlow): string {

@@ -34,7 +34,7 @@ export function explainFlow(
   objects: PolicyObjects,
   from: FlowEnd,
   to: FlowEnd,
-  asked: Extract<Traffic, { readonly port: number }> | undefined,
+  asked: Traffic | undefined,
 ): Explanation {
   const tables = tablesOf(objects, from, to)
   const egress = directionOf(tables.from, from, 'egress')
@@ -42,7 +42,7 @@ export function explainFlow(
   const pieces: readonly (PortRange | 'other')[] =
     asked === undefined
       ? [...serviceProtocols.flatMap((protocol) => piecesOf(protocol, [egress, ingress], to.pod)), 'other']
-      : [{ protocol: asked.protocol, first: asked.port, last: asked.port }]
+      : [pieceOf(asked)]
   const cases: { traffic: (PortRange | 'other')[]; readonly decision: FlowDecision }[] = []
   for (const piece of pieces) {
     const traffic: Traffic = piece === 'other' ? { protocol: 'other' } : { protocol: piece.protocol, port: piece.first }
@@ -87,6 +87,10 @@ function directionOf(
   direction: PolicyDirection,
 ): DirectionPolicy | undefined {
   return party.kind === 'pod' ? table?.pods.get(party.key)?.[direction] : undefined
+}
+
+function pieceOf(asked: Traffic): PortRange | 'other' {
+  return asked.protocol === 'other' ? 'other' : { protocol: asked.protocol, first: asked.port, last: asked.port }
 }
 
 /** All ports of a protocol, in pieces within which no rule makes a difference. */

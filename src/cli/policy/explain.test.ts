@@ -26,6 +26,7 @@ const podFacts: readonly PodFacts[] = [
   { name: 'shop/web', node: 'n1', address: '10.0.4.1' },
   { name: 'shop/db', node: 'n2', address: '10.0.4.2' },
   { name: 'shop/job', node: 'n2', address: '10.0.4.3', phase: 'Succeeded' },
+  { name: 'shop/many', node: 'n2', address: '10.0.4.5' },
   { name: 'shop/fresh' },
   { name: 'default/client', node: 'n1', address: '10.0.4.4' },
   { name: 'default/agent', node: 'n2', address: '10.0.0.2', hostNetwork: true },
@@ -48,7 +49,7 @@ status: { addresses: [{ type: InternalIP, address: 10.0.0.2 }] }
 ---
 apiVersion: v1
 kind: Service
-metadata: { name: db, namespace: shop }
+metadata: { name: sales, namespace: shop }
 spec: { clusterIP: 10.96.7.7, ports: [{ port: 5432 }] }
 `
 
@@ -78,6 +79,16 @@ spec:
   egress: [{ name: nothing out, action: Deny, to: [{ networks: [203.0.113.0/24] }] }]
 `
 
+/** More than a line of `policy denied` would name. */
+const manyPolicies = [1, 2, 3, 4, 5, 6].map(
+  (number) => `
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: { name: many-${number}, namespace: shop }
+spec: { podSelector: { matchLabels: { pod: many } } }
+`,
+)
+
 let server: KubeApiServer
 const stack = new AsyncDisposableStack()
 const directory = mkdtempSync(`${tmpdir()}/policy-explain-`)
@@ -91,7 +102,7 @@ beforeAll(async () => {
   stack.defer(() => client.close())
   await applyManifests(client, [...readDeployManifests(), ...readLabManifests(), ...parseManifests(manifests)], never)
   for (const facts of podFacts) await createPod(client, facts)
-  await applyManifests(client, parseManifests(policies), never)
+  await applyManifests(client, parseManifests([policies, ...manyPolicies].join('---')), never)
 })
 afterAll(() => stack.disposeAsync())
 
@@ -116,8 +127,12 @@ interface Answer {
 }
 
 function explain(...words: readonly string[]): Promise<Answer> {
+  return explainBy(kubeconfig, ...words)
+}
+
+function explainBy(file: string, ...words: readonly string[]): Promise<Answer> {
   return new Promise((resolve) => {
-    execFile(vcnctl, ['policy', 'explain', '--kubeconfig', kubeconfig, ...words], (error, stdout, stderr) => {
+    execFile(vcnctl, ['policy', 'explain', '--kubeconfig', file, ...words], (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1
       resolve({ code, text: `${stdout}${stderr}` })
     })
@@ -160,6 +175,14 @@ describe('what decides', { timeout: 60_000 }, () => {
       'isolated by NetworkPolicy default/broken',
       'warning: NetworkPolicy default/broken fails closed where it is wrong: spec.ingress[0].from[0].ipBlock.cidr: "nowhere"',
     ],
+    [
+      'what has no ports: rules without ports',
+      'n1 shop/db --port icmp',
+      0,
+      'node n1 → shop/db, ICMP and the like: ALLOWED',
+      'rule spec.ingress[2]: addresses 10.0.0.0/24, every port',
+    ],
+    ['every policy that isolates', 'n1 shop/many --port 1', 1, 'many-1, ', 'NetworkPolicy shop/many-6, and no rule'],
     ['a pod that is nowhere yet', 'shop/fresh shop/db --port 1', 1, 'is on no node yet', 'has no address yet'],
     ['a pod that has finished', 'shop/job shop/web --port 1', 0, 'shop/job has finished (Succeeded)'],
     ['a pod on its node’s network', 'agent client --port 1', 1, 'default/agent is on the network of its node'],
@@ -207,11 +230,32 @@ test.each<readonly [string, string, string]>([
   ['a pod that there is not', 'shop/nobody shop/db', 'there is no pod nobody in namespace shop'],
   ['a namespace that there is not', 'nowhere/web shop/db', 'there is no namespace nowhere'],
   ['a pod of another namespace', 'web shop/db', 'there is shop/web'],
-  ['the address of a Service', 'client 10.96.7.7', '10.96.7.7 is the address of Service shop/db: policies see the pod'],
+  ['the address of a Service', 'client 10.96.7.7', '10.96.7.7 is the address of Service shop/sales, which cannot be asked about: policies see the pod'],
+  ['a Service', 'client shop/sales', 'shop/sales is Service shop/sales, which cannot be asked about: policies see the pod'],
+  ['a port of ICMP', 'client shop/db --port 80/ICMP', '--port 80/ICMP: ICMP has no ports; ask with --port icmp'],
   ['a port that is none', 'client shop/db --port 70000', '--port 70000 is not a port such as 80'],
   ['no destination', 'client', 'missing required argument'],
 ])('exit code 2 and a sentence for %s', { timeout: 60_000 }, async (_what, words, sentence) => {
   const answer = await explain(...words.split(' '))
   expect(answer.text).toContain(sentence)
   expect(answer.code).toBe(2)
+})
+
+test('an API server that nobody is at is named', { timeout: 60_000 }, async () => {
+  const file = `${directory}/nobody`
+  const away = server.kubeconfig().replace(/http:\/\/127\.0\.0\.1:\d+/, 'http://127.0.0.1:1')
+  writeFileSync(file, away)
+  const { code, text } = await explainBy(file, 'client', 'shop/db')
+  expect(text).toMatch(/^vcnctl: API server http:\/\/127\.0\.0\.1:1: \w+ cannot be read: GET .*unreachable/)
+  expect(code).toBe(2)
+})
+
+test('one that does not answer is waited for, and that is said', { timeout: 60_000 }, async () => {
+  server.pause()
+  const { code, text } = await explain('client', 'shop/db')
+  server.resume()
+  expect(text).toMatch(
+    /^vcnctl: waiting for the API server (http:\S+) …\nvcnctl: API server \1: \w+ cannot be read: GET .*timeout/,
+  )
+  expect(code).toBe(2)
 })

@@ -4,6 +4,7 @@ import type { KubeNode } from '../../kube/node.ts'
 import { objectKey } from '../../kube/object.ts'
 import { isTerminal } from '../../kube/pod.ts'
 import type { PolicyPod } from '../../kube/policy-pod.ts'
+import type { Service } from '../../kube/service.ts'
 import type { Party } from '../../policy/decide-flow.ts'
 import type { PolicyObjects } from './policy-objects.ts'
 
@@ -68,17 +69,18 @@ function endOfNode(node: KubeNode): Result<FlowEnd, string> {
 /** Whoever has the address; policies judge a Service's packets by the pod that they end at. */
 function endAt(address: Ipv4, objects: PolicyObjects): Result<FlowEnd, string> {
   for (const service of objects.services.values()) {
-    if (!service.clusterIps.includes(address)) continue
-    const key = objectKey(service.metadata)
-    return err(
-      `${address} is the address of Service ${key}: policies see the pod and the port behind it, so ask about one of its pods (kubectl get endpointslices -n ${service.metadata.namespace} -l kubernetes.io/service-name=${service.metadata.name})`,
-    )
+    if (service.clusterIps.includes(address)) return err(`${address} is the address of ${aboutService(service)}`)
   }
   for (const pod of objects.pods.values()) {
     if (!pod.hostNetwork && !isTerminal(pod) && pod.addresses.includes(address)) return ok(endOfPod(pod, objects))
   }
   for (const node of objects.nodes.values()) if (internalAddress(node) === address) return endOfNode(node)
   return ok({ party: { kind: 'outside', address }, name: address, warnings: [] })
+}
+
+function aboutService({ metadata }: Service): string {
+  const { namespace, name } = metadata
+  return `Service ${objectKey(metadata)}, which cannot be asked about: policies see the pod and the port behind it, so ask about one of its pods (kubectl get endpointslices -n ${namespace} -l kubernetes.io/service-name=${name})`
 }
 
 function internalAddress({ addresses }: KubeNode): Ipv4 | undefined {
@@ -89,9 +91,11 @@ function internalAddress({ addresses }: KubeNode): Ipv4 | undefined {
   return undefined
 }
 
-function describeUnknown(text: string, key: string, { pods, namespaces }: PolicyObjects): string {
+function describeUnknown(text: string, key: string, { pods, namespaces, services }: PolicyObjects): string {
   const [namespace = '', name = ''] = key.split('/')
   if (text.includes('/') && !namespaces.has(namespace)) return `there is no namespace ${namespace} (asked for ${text})`
+  const service = services.get(key)
+  if (service !== undefined) return `${text} is ${aboutService(service)}`
   const elsewhere = [...pods.values()]
     .filter(({ metadata }) => metadata.name === name)
     .map(({ metadata }) => objectKey(metadata))
