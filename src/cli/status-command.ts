@@ -76,7 +76,11 @@ function describeServices(services: ServiceProxyStatus | undefined): readonly st
 function describePolicy(policy: PolicyStatus | undefined): readonly string[] {
   if (policy === undefined) return ['policy: off']
   const { pods, selected, policies } = policy
-  return describePart('policy', policy, `${selected} of ${pods} pods are selected by policies, ${policies} policies in the cluster`)
+  return describePart(
+    'policy',
+    policy,
+    `${selected} of ${pods} pods are selected by policies, ${policies} policies in the cluster`,
+  )
 }
 
 type PartStatus = Pick<ServiceProxyStatus, 'because' | 'lastSyncMs' | 'problems'> & { readonly state: string }

@@ -40,7 +40,8 @@ const problemsLength = 700
 const kinds: readonly PolicyKind[] = [
   {
     resource: judging(networkPolicies),
-    consequence: 'What cannot be read of it allows nothing; the rest works, and the pods that the policy selects stay isolated',
+    consequence:
+      'What cannot be read of it allows nothing; the rest works, and the pods that the policy selects stay isolated',
   },
   {
     resource: judging(clusterNetworkPolicies),

@@ -2,11 +2,7 @@ import type { DirectionDecision } from './decide-flow.ts'
 import type { PolicyDirection, PolicyName } from './policy-table.ts'
 
 /** What decides one direction of a flow, in words for people. */
-export function decisionText(
-  direction: PolicyDirection,
-  decision: DirectionDecision,
-  policiesTold = Infinity,
-): string {
+export function decisionText(direction: PolicyDirection, decision: DirectionDecision, policiesTold = Infinity): string {
   switch (decision.by) {
     case 'rule': {
       const { policy, rule, peer, tier } = decision

@@ -96,5 +96,7 @@ test('of a policy with ten thousand bad fields as many are told as an event has 
   await cloud.startController()
   const ingress = [{ from: Array.from({ length: 10_000 }, () => ({ ipBlock: { cidr: 'everywhere' } })) }]
   await write(cloud, networkPolicies, 'p', { podSelector: {}, ingress })
-  await expect.poll(() => told(cloud), patience).toEqual([expect.stringMatching(/; and 99\d\d more\. What cannot be read/)])
+  await expect
+    .poll(() => told(cloud), patience)
+    .toEqual([expect.stringMatching(/; and 99\d\d more\. What cannot be read/)])
 })

@@ -158,7 +158,9 @@ describe('a flow that was denied', () => {
     await send(client, serverAddress, 2007, 1)
     const { stdout } = await watching
     const lines = stdout.trim().split('\n')
-    expect(lines[0]).toMatch(/^20\S+Z default\/client .* 2007\/UDP: denied at ingress of default\/server, 1 packet: isolated/)
+    expect(lines[0]).toMatch(
+      /^20\S+Z default\/client .* 2007\/UDP: denied at ingress of default\/server, 1 packet: isolated/,
+    )
     expect(lines.filter((line) => !line.startsWith('20'))).toEqual(['143'])
   })
 
@@ -287,7 +289,9 @@ describe('vcnctl status', () => {
     await expect.poll(async () => (await node.policy())?.problems, patience).toHaveLength(1)
     const { stdout } = await vcnctl('status')
     expect(stdout).toMatch(/^policy: running$/m)
-    expect(stdout).toMatch(/^policy: 2 of 2 pods are selected by policies, 2 policies in the cluster, kernel last complete 20\d\d-/m)
+    expect(stdout).toMatch(
+      /^policy: 2 of 2 pods are selected by policies, 2 policies in the cluster, kernel last complete 20\d\d-/m,
+    )
     expect(stdout).toMatch(/^policy: problem: NetworkPolicy default\/broken: .*port/m)
     expect(await metric('vcn_policy_problem_policies')).toBe(1)
     node.deletePolicy('broken')

@@ -24,14 +24,18 @@ afterEach(() => netns[Symbol.dispose]())
 
 function newPolicy(onError: () => void = () => undefined): KernelPolicy {
   const library = unwrap(Libnftables.load())
-  const onRepaired = (): void => void repairs++
+  const onRepaired = (): void => {
+    repairs++
+  }
   const logger: Logger = { ...quiet, error: onError }
   return withNetns(netns.fd, () => new KernelPolicy({ library, observer: nobodyCounts, onRepaired, logger }))
 }
 const quiet: Logger = {
   debug: () => undefined,
   info: () => undefined,
-  warn: () => void warned++,
+  warn: () => {
+    warned++
+  },
   error: () => undefined,
 }
 
@@ -85,6 +89,8 @@ test('where IPv6 cannot be closed the policies are kept all the same, and nothin
 
 test('what an earlier agent left is taken away, of both families', async () => {
   for (const table of [...both, 'table ip others']) nft(netns, 'add', ...table.split(' '))
-  unwrap(await withNetns(netns.fd, () => removeLeftoverPolicy(quiet)))
+  // Both tables' sockets are opened before it first waits.
+  const { removal } = withNetns(netns.fd, () => ({ removal: removeLeftoverPolicy(quiet) }))
+  unwrap(await removal)
   expect({ tables: tables(), warned }).toEqual({ tables: ['table ip others'], warned: 1 })
 })

@@ -13,10 +13,9 @@ const timeoutMs = 30_000
  */
 export async function removeLeftoverPolicy(logger: Logger): Promise<Result<void, string>> {
   const leftovers = policyTables.filter(isLeft)
-  for (const table of leftovers) {
-    const removed = await removeTable(table, AbortSignal.timeout(timeoutMs))
-    if (!removed.ok) return removed
-  }
+  const removals = await Promise.all(leftovers.map((table) => removeTable(table, AbortSignal.timeout(timeoutMs))))
+  const failed = removals.find((removed) => !removed.ok)
+  if (failed !== undefined) return failed
   if (leftovers.length > 0) {
     const tables = leftovers.map(({ family, name }) => `${family} ${name}`)
     logger.warn('policy.removed', { tables, note: 'of an earlier agent; this one enforces no network policy' })

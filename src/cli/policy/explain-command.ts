@@ -97,7 +97,9 @@ function parsePort(text: string): Result<Traffic, string> {
   const protocol = serviceProtocols.find((one) => one === given.toUpperCase())
   const port = Number(digits)
   if (protocol !== undefined && port >= 1 && port <= 65_535) return ok({ protocol, port })
-  return err(`--port ${text} is not a port such as 80, 80/TCP or 53/UDP (1 to 65535; ${serviceProtocols.join(', ')}), nor icmp`)
+  return err(
+    `--port ${text} is not a port such as 80, 80/TCP or 53/UDP (1 to 65535; ${serviceProtocols.join(', ')}), nor icmp`,
+  )
 }
 
 function need<T>(result: Result<T, string>): T {

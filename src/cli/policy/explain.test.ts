@@ -230,8 +230,16 @@ test.each<readonly [string, string, string]>([
   ['a pod that there is not', 'shop/nobody shop/db', 'there is no pod nobody in namespace shop'],
   ['a namespace that there is not', 'nowhere/web shop/db', 'there is no namespace nowhere'],
   ['a pod of another namespace', 'web shop/db', 'there is shop/web'],
-  ['the address of a Service', 'client 10.96.7.7', '10.96.7.7 is the address of Service shop/sales, which cannot be asked about: policies see the pod'],
-  ['a Service', 'client shop/sales', 'shop/sales is Service shop/sales, which cannot be asked about: policies see the pod'],
+  [
+    'the address of a Service',
+    'client 10.96.7.7',
+    '10.96.7.7 is the address of Service shop/sales, which cannot be asked about: policies see the pod',
+  ],
+  [
+    'a Service',
+    'client shop/sales',
+    'shop/sales is Service shop/sales, which cannot be asked about: policies see the pod',
+  ],
   ['a port of ICMP', 'client shop/db --port 80/ICMP', '--port 80/ICMP: ICMP has no ports; ask with --port icmp'],
   ['a port that is none', 'client shop/db --port 70000', '--port 70000 is not a port such as 80'],
   ['no destination', 'client', 'missing required argument'],
