@@ -4,6 +4,7 @@ import type { Vnic } from '../base/vnic.ts'
 import type { NetnsState } from '../datapath/state.ts'
 import type { AddressUse } from '../ipam/address-pool.ts'
 import type { DeniedFlows } from './denied-flow.ts'
+import type { NodeMesh } from './mesh/node-mesh.ts'
 import type { GuardedInterface, PodGuard } from './pod-guard.ts'
 import type { SourceStatus } from './status.ts'
 
@@ -11,6 +12,8 @@ import type { SourceStatus } from './status.ts'
 export interface AddressSource extends AsyncDisposable {
   /** Absent: nobody enforces network policies through this agent. */
   readonly guard?: PodGuard | undefined
+  /** Absent: pods of meshes are left alone. */
+  readonly mesh?: NodeMesh | undefined
   /** All of the node's VNICs, given what the kernel has. Undefined: nothing is known, and nothing is to be taken away. */
   vnics(state: NetnsState): readonly Vnic[] | undefined
   /** Addresses on their way back to the subnet: for no pod any more, although a VNIC has them. */

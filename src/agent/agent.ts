@@ -7,8 +7,6 @@ import type { Logger } from '../base/logger.ts'
 import { err, ok, type Result } from '../base/result.ts'
 import type { Vnic } from '../base/vnic.ts'
 import type { Invocation } from '../cni/invocation.ts'
-import { type CniError, cniError } from '../cni/errors.ts'
-import { parseRequest } from '../cni/request.ts'
 import { observe } from '../datapath/observe.ts'
 import { usage } from '../ipam/address-pool.ts'
 import { describeJournalOpenError } from '../ipam/journal-error.ts'
@@ -19,10 +17,11 @@ import { Attachments, guardedInterface } from './attachments.ts'
 import { type CniAnswer, handleInvocation, warmUp } from './cni-handler.ts'
 import type { AgentConfig, AgentPaths } from './config.ts'
 import { type ControlSources, answerControl } from './control.ts'
-import { type DeferredDel, forgetDeferredDel, readDeferredDels } from './deferred-dels.ts'
+import { replayDeferredDels } from './deferred-replay.ts'
 import { HostInterfaces } from './host-interfaces.ts'
-import { announcePlugin, installPlugin } from './installation.ts'
+import { announcePlugin, installPlugin, meshExecutableName } from './installation.ts'
 import { interfaceAddresses } from './interface-addresses.ts'
+import { MeshHandler } from './mesh/mesh-handler.ts'
 import { NodeNetwork } from './node-network.ts'
 import { viewNode } from './node-view.ts'
 import { openSource } from './open-source.ts'
@@ -52,6 +51,7 @@ export class Agent implements AsyncDisposable {
   readonly #replies: ReplyRouting
   readonly #attachments: Attachments
   readonly #gate: RequestGate
+  readonly #mesh: MeshHandler
   #server: AgentServer | undefined
   #housekeeping: NodeJS.Timeout | undefined
   /** The socket listens and the executable is there. */
@@ -75,6 +75,8 @@ export class Agent implements AsyncDisposable {
     this.#node = new NodeNetwork(this.#tenants, { mtuBytes, fullCheckIntervalMs, onReconciled, clock, logger })
     this.#replies = new ReplyRouting({ isWanted: nodePortSupport, logger })
     this.#gate = new RequestGate(maxConcurrentRequests)
+    const { cniConfDirectory } = options.paths
+    this.#mesh = new MeshHandler({ mesh: source.mesh, cniConfDirectory, clock, logger })
     const links = this.#node.socket.dump(dumpLinks(false), decodeLink)
     const highestIfindex = Math.max(0, ...links.map(({ ifindex }) => ifindex))
     this.#attachments = new Attachments({
@@ -176,6 +178,7 @@ export class Agent implements AsyncDisposable {
   }
 
   async #invoke(invocation: Invocation): Promise<CniAnswer> {
+    if (invocation.program === meshExecutableName) return await this.#mesh.handle(invocation)
     const { clock, logger } = this.#options
     const unavailable = this.#unavailable()
     const deps = { attachments: this.#attachments, node: this.#node, gate: this.#gate, unavailable, clock, logger }
@@ -237,7 +240,8 @@ export class Agent implements AsyncDisposable {
     if (!this.#isServing) return
     this.#ready ||= this.#node.view.located.some(({ vnic }) => vnic.addresses.length > 0)
     if (!this.#ready) return
-    await announcePlugin(this.#options.paths, this.#options.logger)
+    const { paths, logger } = this.#options
+    await announcePlugin(paths, { mesh: this.#source.mesh !== undefined }, logger)
     if (this.#isAnnounced) return
     this.#isAnnounced = true
     this.#source.poke()
@@ -261,32 +265,10 @@ export class Agent implements AsyncDisposable {
     }
   }
 
-  async #replayDeferredDels(): Promise<void> {
+  #replayDeferredDels(): Promise<void> {
     const { paths, logger } = this.#options
-    for (const deferred of await readDeferredDels(paths.stateDirectory, logger)) {
-      const { path } = deferred
-      const replayed = await this.#replay(deferred)
-      if (replayed.ok) {
-        await forgetDeferredDel(deferred)
-        logger.info('deferred.replayed', { path, outcome: replayed.value })
-      } else {
-        logger.error('deferred.failed', { path, ...replayed.error })
-      }
-    }
-  }
-
-  async #replay({ invocation, deferredMs }: DeferredDel): Promise<Result<'deleted' | 'nothing to delete', CniError>> {
-    const request = parseRequest(invocation)
-    if (!request.ok) return request
-    if (request.value.command !== 'DEL') return err(cniError('INVALID_ENVIRONMENT', 'CNI_COMMAND: is not DEL'))
-    const { key } = request.value
-    return await this.#gate.run(formatAttachmentKey(key), async () => {
-      const row = this.#journal.find(key)
-      // The same container may have been attached again since: that is not what this DEL was for.
-      if (row === undefined || row.createdMs > deferredMs) return ok('nothing to delete')
-      const released = await this.#attachments.release(row)
-      return released.ok ? ok('deleted') : released
-    })
+    const deps = { attachments: this.#attachments, journal: this.#journal, gate: this.#gate, logger }
+    return replayDeferredDels(paths.stateDirectory, deps)
   }
 
   #controlSources(): ControlSources {
@@ -297,6 +279,7 @@ export class Agent implements AsyncDisposable {
       journal: this.#journal,
       pool: this.#attachments.pool(),
       source: this.#source,
+      mesh: this.#mesh,
       warnings: [...this.#replies.warnings, ...vnicWarnings(config, this.#node.view.located)],
       unavailable: this.#unavailable(),
     }

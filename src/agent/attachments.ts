@@ -18,13 +18,14 @@ import type { HeldRow } from '../ipam/journal-row.ts'
 import type { Fd } from '../linux/fd.ts'
 import { decodeLink, deleteLink, getLink, type Link } from '../linux/netlink/link.ts'
 import { NetlinkSocket } from '../linux/netlink/socket.ts'
-import { netnsIdentity, openNetns, openOwnNetns, withNetns } from '../linux/netns.ts'
+import { withNetns } from '../linux/netns.ts'
 import { findHostLink } from './adoption.ts'
-import { allocationRefused, attachRefused, kernelRefused, netnsRefused, notIsolated } from './cni-failures.ts'
+import { allocationRefused, attachRefused, kernelRefused, notIsolated } from './cni-failures.ts'
 import { checkResult, podResult } from './cni-results.ts'
 import type { HostInterfaces } from './host-interfaces.ts'
 import type { NodeNetwork } from './node-network.ts'
 import type { GuardedInterface, PodGuard } from './pod-guard.ts'
+import { openPodNetns } from './pod-netns.ts'
 
 export interface AttachmentsDependencies {
   readonly journal: Journal
@@ -288,13 +289,4 @@ export class Attachments {
 export function guardedInterface({ hostIfname: name, key, address, pod, netns }: HeldRow): GuardedInterface {
   // The runtime always names a namespace; tenants.ts, which adopts interfaces of a lost journal, knows none.
   return { name, key, address, isAdopted: netns === '', ...(pod !== undefined && { pod }) }
-}
-
-function openPodNetns(path: string): Result<Fd, CniError> {
-  const opened = openNetns(path)
-  if (!opened.ok) return err(netnsRefused(path, opened.error))
-  using own = openOwnNetns()
-  if (netnsIdentity(opened.value) !== netnsIdentity(own)) return opened
-  opened.value[Symbol.dispose]()
-  return err(netnsRefused(path, 'own'))
 }

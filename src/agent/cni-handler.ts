@@ -27,18 +27,31 @@ export interface CniHandlerDependencies {
   readonly logger: Logger
 }
 
-/** One execution of the plugin: from the invocation to what it prints and its exit code. Never throws. */
-export async function handleInvocation(invocation: Invocation, deps: CniHandlerDependencies): Promise<CniAnswer> {
-  const startMs = deps.clock.monotonicMs()
+/** What a plugin answers to a request: the text that it prints. */
+export type Respond = (request: CniRequest) => Promise<Result<string, CniError>>
+
+export function handleInvocation(invocation: Invocation, deps: CniHandlerDependencies): Promise<CniAnswer> {
+  return answerInvocation(invocation, (request) => dispatch(request, deps), deps)
+}
+
+/** One execution of a plugin: from the invocation to what it prints and its exit code. Never throws. */
+export async function answerInvocation(
+  invocation: Invocation,
+  respond: Respond,
+  { clock, logger }: Pick<CniHandlerDependencies, 'clock' | 'logger'>,
+): Promise<CniAnswer> {
+  const startMs = clock.monotonicMs()
   const request = parseRequest(invocation)
-  const outcome = request.ok ? await answer(request.value, deps) : request
-  const elapsedMs = deps.clock.monotonicMs() - startMs
+  const outcome = request.ok ? await answer(request.value, respond, logger) : request
+  const elapsedMs = clock.monotonicMs() - startMs
+  const { program } = invocation
   const command = invocation.env.get('CNI_COMMAND')
   if (outcome.ok) {
-    deps.logger.debug('cni.answered', { command, elapsedMs })
+    logger.debug('cni.answered', { program, command, elapsedMs })
     return { exitCode: 0, stdout: outcome.value }
   }
-  deps.logger.warn('cni.refused', {
+  logger.warn('cni.refused', {
+    program,
     command,
     ...outcome.error,
     container: invocation.env.get('CNI_CONTAINERID'),
@@ -55,12 +68,12 @@ export function warmUp(): void {
   parseRequest({ program: 'vcn-cni', env: new Map(Object.entries(env)), stdin })
 }
 
-async function answer(request: CniRequest, deps: CniHandlerDependencies): Promise<Result<string, CniError>> {
+async function answer(request: CniRequest, respond: Respond, logger: Logger): Promise<Result<string, CniError>> {
   try {
-    return await dispatch(request, deps)
+    return await respond(request)
   } catch (error) {
     // A bug, or a disk or kernel that refuses what it never refuses: said once here, with everything known of it.
-    deps.logger.error('cni.failed', { command: request.command, error })
+    logger.error('cni.failed', { command: request.command, error })
     return err(
       cniError(
         isDiskFailure(error) ? 'IO_FAILURE' : 'INTERNAL',

@@ -97,6 +97,22 @@ describe('parseAgentConfig', () => {
   })
 
   const vcn = { engine: 'vcn', addTimeoutMs: 10_000, logDenied: false, metrics: { address: '127.0.0.1', port: 10_247 } }
+  const mesh = { onInvalid: 'fail', excludeNamespaces: ['kube-system'], addTimeoutMs: 10_000 }
+  test.each<[what: string, mesh: unknown, expected: unknown]>([
+    ['not, unless told', undefined, undefined],
+    ['not, though told how', { onInvalid: 'fail' }, undefined],
+    ['when told', { enabled: true }, mesh],
+    [
+      'as told',
+      { enabled: true, onInvalid: 'unmeshed', excludeNamespaces: ['infra', 'kube-system'], addTimeoutSeconds: 3 },
+      { onInvalid: 'unmeshed', excludeNamespaces: ['infra', 'kube-system'], addTimeoutMs: 3000 },
+    ],
+  ])('has pods of meshes redirected %s', (_what, raw, expected) => {
+    const parsed = parseAgentConfig({ kubernetes: { inCluster: true, ...(raw !== undefined && { mesh: raw }) } })
+    const value = parsed.ok && 'kubernetes' in parsed.value ? parsed.value.kubernetes.mesh : 'refused'
+    expect(value).toEqual(expected)
+  })
+
   test.each<[what: string, policy: unknown, expected: unknown]>([
     ['by our engine unless told otherwise', undefined, vcn],
     ['by our engine, by name', 'vcn', vcn],
@@ -199,6 +215,21 @@ describe('parseAgentConfig', () => {
       'an engine of policies that there is not',
       { kubernetes: { inCluster: true, policy: 'cilium' } },
       ['kubernetes.policy.engine: must be one of vcn, calico, off (got "cilium")'],
+    ],
+    [
+      'an invalid mesh that does neither',
+      { kubernetes: { inCluster: true, mesh: { onInvalid: 'open' } } },
+      ['kubernetes.mesh.onInvalid: must be fail or unmeshed (got "open")'],
+    ],
+    [
+      'a namespace of no such name',
+      { kubernetes: { inCluster: true, mesh: { excludeNamespaces: ['Kube'] } } },
+      ['kubernetes.mesh.excludeNamespaces[0]: must be the name of a namespace (got "Kube")'],
+    ],
+    [
+      'a timeout of meshes beyond the executable’s',
+      { kubernetes: { inCluster: true, mesh: { addTimeoutSeconds: 51 } } },
+      ['kubernetes.mesh.addTimeoutSeconds: must be at most 50 (got 51)'],
     ],
     [
       'an ADD that waits for ever',

@@ -4,6 +4,7 @@ import { type FieldError, parseWith } from '../base/schema.ts'
 import type { AllocationStrategy } from '../ipam/allocator.ts'
 import { withoutUndefined } from '../kube/object.ts'
 import { absolutePath, type ListenAddress, listenAddress, wholeNumber } from './config-fields.ts'
+import { type MeshConfig, meshSchema } from './mesh-config.ts'
 import { type PolicyConfig, policySchema } from './policy-config.ts'
 
 /** What an operator may change. Everything has a default but the source of addresses. */
@@ -19,6 +20,8 @@ export type KubernetesConfig = ApiServerConfig & {
   /** This agent translates Services' addresses, in kube-proxy's place. Absent: it does not. */
   readonly services?: ServicesConfig
   readonly policy: PolicyConfig
+  /** Pods with a mesh's sidecar have their traffic redirected to it. Absent: they are left alone. */
+  readonly mesh?: MeshConfig
 }
 
 export interface ServicesConfig {
@@ -111,11 +114,12 @@ const kubernetesSchema = z
       inCluster: z.literal(true, 'must be true, or left out').optional(),
       services: servicesSchema.optional(),
       policy: policySchema,
+      mesh: meshSchema.optional(),
     },
     'must be {kubeconfig: PATH} or {inCluster: true}',
   )
-  .transform(({ kubeconfig, inCluster, services, policy }, context): KubernetesConfig => {
-    const also = { policy, ...(services !== undefined && { services }) }
+  .transform(({ kubeconfig, inCluster, services, policy, mesh }, context): KubernetesConfig => {
+    const also = { policy, ...withoutUndefined({ services, mesh }) }
     if (kubeconfig !== undefined && inCluster === undefined) return { kind: 'kubeconfig', path: kubeconfig, ...also }
     if (kubeconfig === undefined && inCluster === true) return { kind: 'inCluster', ...also }
     const message = 'must have exactly one of kubeconfig and inCluster'

@@ -6,11 +6,21 @@ import { type AddressPool, usage } from '../ipam/address-pool.ts'
 import type { Journal } from '../ipam/journal.ts'
 import type { AddressSource } from './address-source.ts'
 import { type DeniedFlowsReport, deniedFlowsVersion } from './denied-flow.ts'
+import { checkMesh, type MeshCheck, meshQuestion } from './mesh/mesh-check.ts'
+import type { MeshHandler } from './mesh/mesh-handler.ts'
 import type { NodeNetwork } from './node-network.ts'
 import { type AgentStatus, agentStatusVersion } from './status.ts'
 
-const methods = ['status', 'policy.denied'] as const
-const questionSchema = z.object({ method: z.enum(methods, `must be ${methods.join(' or ')}`) })
+const methods = ['status', 'policy.denied', 'mesh.check'] as const
+const questionSchema = z.discriminatedUnion(
+  'method',
+  [
+    z.object({ method: z.literal('status') }),
+    z.object({ method: z.literal('policy.denied') }),
+    z.object({ method: z.literal('mesh.check'), pod: meshQuestion }),
+  ],
+  `must be ${methods.join(' or ')}`,
+)
 const kernelTimeoutMs = 5_000
 
 export interface ControlSources {
@@ -18,7 +28,8 @@ export interface ControlSources {
   readonly node: NodeNetwork
   readonly journal: Journal
   readonly pool: AddressPool
-  readonly source: Pick<AddressSource, 'status' | 'deniedFlows'>
+  readonly source: Pick<AddressSource, 'status' | 'deniedFlows' | 'mesh'>
+  readonly mesh: Pick<MeshHandler, 'decide'>
   readonly warnings: readonly string[]
   /** Why the node cannot have addresses for pods yet. */
   readonly unavailable: string | undefined
@@ -28,7 +39,7 @@ export interface ControlSources {
 export async function answerControl(
   question: unknown,
   sources: ControlSources,
-): Promise<Result<AgentStatus | DeniedFlowsReport, string>> {
+): Promise<Result<AgentStatus | DeniedFlowsReport | MeshCheck, string>> {
   const parsed = parseWith(questionSchema, question)
   if (!parsed.ok) return err(formatFieldErrors(parsed.error))
   switch (parsed.value.method) {
@@ -36,6 +47,10 @@ export async function answerControl(
       return ok(describeStatus(sources))
     case 'policy.denied':
       return ok(await describeDeniedFlows(sources))
+    case 'mesh.check': {
+      const { nodeName, source, mesh: handler, journal } = sources
+      return await checkMesh(parsed.value.pod, { nodeName, mesh: source.mesh, handler, attachments: journal.held() })
+    }
   }
 }
 

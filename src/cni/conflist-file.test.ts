@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { conflistFileName, ourConflist, renderConflist } from './conflist.ts'
 import { installConflist, installExecutable, removeConflist } from './conflist-file.ts'
 
-const ours = ourConflist({ portmap: true })
+const ours = ourConflist({ portmap: true, mesh: false })
 const istio = { type: 'istio-cni' }
 let directory = ''
 let path = ''

@@ -11,8 +11,10 @@ import {
 } from './conflist.ts'
 import { unwrap } from '../base/result.ts'
 
-const ours = ourConflist({ portmap: true })
+const ours = ourConflist({ portmap: true, mesh: false })
+const meshed = ourConflist({ portmap: true, mesh: true })
 const [vcn, portmap] = [{ type: 'vcn-cni' }, { type: 'portmap', capabilities: { portMappings: true }, snat: true }]
+const mesh = { type: 'vcn-mesh' }
 const istio = { type: 'istio-cni', name: 'istio-cni', log_level: 'info', kubernetes: { cni_bin_dir: '/opt/cni/bin' } }
 const linkerd = { type: 'linkerd-cni', 'proxy-uid': 2102, policy: { type: 'k8s' } }
 
@@ -26,7 +28,12 @@ describe('our conflist', () => {
   })
 
   it('has ours alone when the node has no portmap', () => {
-    expect(ourConflist({ portmap: false })).toEqual(listOf(vcn))
+    expect(ourConflist({ portmap: false, mesh: false })).toEqual(listOf(vcn))
+  })
+
+  it('has the mesh plugin right behind ours where meshes are wanted', () => {
+    expect(meshed).toEqual(listOf(vcn, mesh, portmap))
+    expect(ourConflist({ portmap: false, mesh: true })).toEqual(listOf(vcn, mesh))
   })
 
   it('reads as what was written', () => {
@@ -68,8 +75,23 @@ describe('merging', () => {
     expect(mergeConflist(existing, ours)).toEqual(expected)
   })
 
+  it.each([
+    ['wanted: it comes right behind ours', meshed, listOf(vcn, portmap, istio), listOf(vcn, mesh, portmap, istio)],
+    [
+      'wanted, and moved by somebody: it stays there',
+      meshed,
+      listOf(vcn, portmap, istio, mesh),
+      listOf(vcn, portmap, istio, mesh),
+    ],
+    ['wanted, but last of all: nothing to do', meshed, listOf(vcn, portmap, mesh), listOf(vcn, portmap, mesh)],
+    ['wanted no more: it goes, the others stay', ours, listOf(vcn, mesh, portmap, istio), listOf(vcn, portmap, istio)],
+    ['wanted no more, nor there: nothing to do', ours, listOf(vcn, portmap, istio), listOf(vcn, portmap, istio)],
+  ])('the mesh plugin is %s', (_name, wanted, existing, expected) => {
+    expect(mergeConflist(existing, wanted)).toEqual(expected)
+  })
+
   it('leaves portmap alone when the node has none of its own to offer', () => {
-    expect(mergeConflist(listOf(vcn, portmap, istio), ourConflist({ portmap: false }))).toEqual(
+    expect(mergeConflist(listOf(vcn, portmap, istio), ourConflist({ portmap: false, mesh: false }))).toEqual(
       listOf(vcn, portmap, istio),
     )
   })
@@ -165,40 +187,71 @@ const insertEarly = (text: string) => {
 }
 const rewriteAlways = (text: string) => floatJson(sortedJson(unwrap(parseConflist(text))))
 
-describe('with an installer of a mesh at work', () => {
+/** linkerd-cni moves a file aside that it will change, and puts its own in place under the same name. */
+const renameLinkerd = (text: string): string => appendLinkerd(JSON.stringify(JSON.parse(text)))
+
+describe.each([
+  ['meshes left to others', ours],
+  ['our own mesh plugin, too', meshed],
+])('with an installer of a mesh at work, %s', (_how, wanted) => {
   it.each([
     ['istio, which appends, sorts keys and writes floats', appendIstio],
     ['linkerd, which appends and indents', appendLinkerd],
+    ['linkerd, which moves the file and writes another', renameLinkerd],
     ['one that comes first', insertEarly],
     ['one that rewrites the file every time', rewriteAlways],
   ])('%s: we write once and never again', (_name, install) => {
-    expect(writesUntilQuiet([install])).toBe(1)
+    expect(writesUntilQuiet(wanted, [install])).toEqual({ writes: 1, isQuiet: true })
   })
 
   test('all at once, we write once and never again', () => {
-    expect(writesUntilQuiet([appendIstio, appendLinkerd, insertEarly, rewriteAlways])).toBe(1)
+    const all = [appendIstio, appendLinkerd, insertEarly, rewriteAlways]
+    expect(writesUntilQuiet(wanted, all)).toEqual({ writes: 1, isQuiet: true })
+  })
+
+  test('all at once and in the file before us', () => {
+    const before = appendIstio(appendLinkerd(renderConflist(listOf(portmap))))
+    expect(writesUntilQuiet(wanted, [appendLinkerd, appendIstio], before)).toEqual({ writes: 1, isQuiet: true })
   })
 
   test('when another makes the file anew, we add ours once more, to which no installer has an objection', () => {
-    const added = listOf(vcn, portmap, istio)
-    expect(planInstall(JSON.stringify(listOf(istio)), ours)).toEqual(writeOf(added))
+    const added = listOf(...wanted.plugins, istio)
+    expect(planInstall(JSON.stringify(listOf(istio)), wanted)).toEqual(writeOf(added))
     expect(appendIstio(renderConflist(added))).toBe(renderConflist(added))
   })
 })
 
-/** Our writes in ten rounds in which everybody looks at the file once. */
-function writesUntilQuiet(others: readonly ((text: string) => string)[]): number {
-  let text: string | undefined
+test.each([
+  ['on', ours, meshed, listOf(vcn, mesh, portmap, istio, linkerd)],
+  ['off', meshed, ours, listOf(vcn, portmap, istio, linkerd)],
+])('an upgrade that turns meshes %s writes once and keeps the entries of others', (_how, before, after, expected) => {
+  const theirs = appendLinkerd(appendIstio(renderConflist(before)))
+  const plan = planInstall(theirs, after)
+  const text = plan.kind === 'write' ? plan.text : ''
+  expect(JSON.parse(text)).toEqual(expected)
+  expect(writesUntilQuiet(after, [appendIstio, appendLinkerd], text)).toEqual({ writes: 0, isQuiet: true })
+})
+
+/** Our writes in ten rounds in which everybody looks at the file once; and whether the last round changed nothing any more. */
+function writesUntilQuiet(
+  wanted: Conflist,
+  others: readonly ((text: string) => string)[],
+  before?: string,
+): { readonly writes: number; readonly isQuiet: boolean } {
+  let text = before
   let writes = 0
+  let isQuiet = false
   for (let round = 0; round < 10; round++) {
-    const plan = planInstall(text, ours)
+    const earlier = text
+    const plan = planInstall(text, wanted)
     if (plan.kind !== 'keep') {
       text = plan.text
       writes++
     }
     for (const install of others) text = install(text ?? '')
+    isQuiet = text === earlier
   }
-  return writes
+  return { writes, isQuiet }
 }
 
 function appendWith(entry: { readonly type: string }, render: (list: Conflist) => string): (text: string) => string {

@@ -45,12 +45,12 @@ const conflistSchema: z.ZodType<Conflist> = z.looseObject({
 })
 
 /** Static on purpose: whatever an operator may change lives in the agent's own configuration. */
-export function ourConflist({ portmap }: { readonly portmap: boolean }): Conflist {
+export function ourConflist({ portmap, mesh }: { readonly portmap: boolean; readonly mesh: boolean }): Conflist {
   const portmapEntry = { type: 'portmap', capabilities: { portMappings: true }, snat: true }
   return {
     cniVersion: conflistVersion,
     name: 'vcn-cni',
-    plugins: [{ type: 'vcn-cni' }, ...(portmap ? [portmapEntry] : [])],
+    plugins: [{ type: 'vcn-cni' }, ...(mesh ? [{ type: 'vcn-mesh' }] : []), ...(portmap ? [portmapEntry] : [])],
   }
 }
 
@@ -71,7 +71,7 @@ export function renderConflist(conflist: Conflist): string {
 }
 
 /**
- * `existing` with our values set in it. What others added stays: entries and their order, fields of the list, and fields
+ * `existing` with our values set in it, and without entries of ours that are wanted no more. What others added stays: entries and their order, fields of the list, and fields
  * of our own entries, because an installer that finds its change undone makes it again, without end.
  */
 export function mergeConflist(existing: Conflist | undefined, ours: Conflist): Conflist {
@@ -104,8 +104,9 @@ function mergePlugins(existing: readonly PluginEntry[], ours: readonly PluginEnt
   const merged: PluginEntry[] = []
   for (const entry of existing) {
     const own = ourByType.get(entry.type)
-    if (own === undefined) merged.push(entry)
-    else if (!merged.some(({ type }) => type === entry.type)) merged.push({ ...overlay(entry, own), type: own.type })
+    if (own === undefined) {
+      if (!ownTypes.has(entry.type)) merged.push(entry)
+    } else if (!merged.some(({ type }) => type === entry.type)) merged.push({ ...overlay(entry, own), type: own.type })
   }
   let position = 0
   for (const own of ours) {

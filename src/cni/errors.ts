@@ -92,6 +92,12 @@ export const cniErrorKinds = {
     meaning: 'The kernel refused a change to links, addresses, routes or rules.',
     remedy: "The message carries the kernel's own words; look for other software that manages the same interfaces.",
   },
+  INVALID_ANNOTATION: {
+    code: 105,
+    meaning: 'An annotation of the pod says what cannot be done.',
+    remedy:
+      'Correct the named annotation where the pod is made (its Deployment, for one); the message says what would be valid.',
+  },
   INTERNAL: {
     code: 199,
     meaning: 'A bug in vcn-cni.',

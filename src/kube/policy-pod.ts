@@ -4,12 +4,10 @@ import { ok, type Result } from '../base/result.ts'
 import { type FieldError } from '../base/schema.ts'
 import { LenientReader } from './lenient-reader.ts'
 import { parsePod, type Pod } from './pod.ts'
+import { mirrorAnnotation } from './pod-uids.ts'
 import { portName } from './policy-port.ts'
 import { parseServiceAddress } from './service-address.ts'
 import { portNumber, protocolOrTcp, type ServiceProtocol } from './service-port.ts'
-
-/** kubelet's mark on the API server's copy of a static pod: the uid that the container runtime knows the pod by. */
-export const mirrorAnnotation = 'kubernetes.io/config.mirror'
 
 /**
  * What network policy needs of a Pod. Every node keeps all of the cluster's: of annotations (tools write kilobytes) only

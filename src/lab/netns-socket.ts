@@ -1,16 +1,15 @@
-import net from 'node:net'
+import type net from 'node:net'
 import { type Ipv4, ipToBytes } from '../base/ip.ts'
 import type { Fd } from '../linux/fd.ts'
 import { bind, close, setsockopt, socket } from '../linux/libc.ts'
 import { withNetns } from '../linux/netns.ts'
 
-// A socket belongs for ever to the namespace it was made in. Made by hand: net.Server.listen and net.connect look the
-// address up first and open the socket later, when the thread has left the namespace.
+// A socket belongs for ever to the namespace it was made in. Made by hand: net.Server.listen looks the
+// address up first and opens the socket later, when the thread has left the namespace.
 
 // bits/socket.h, asm-generic/socket.h
 const AF_INET = 2
 const SOCK_STREAM = 1
-const SOCK_NONBLOCK = 0o4000
 const SOCK_CLOEXEC = 0o2000000
 const SOL_SOCKET = 1
 const SO_REUSEADDR = 2
@@ -25,20 +24,6 @@ export async function listenIn(server: net.Server, netns: Fd | undefined, addres
       resolve()
     })
   })
-}
-
-/** A connection out of a namespace; as with net.connect, success and failure are told by events. */
-export function connectIn(netns: Fd, host: string, port: number): net.Socket {
-  const fd = withNetns(netns, () => socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0))
-  // manualStart: a socket with a descriptor is otherwise read at once, before it is connected. Known to Node since 0.10,
-  // missing from its types.
-  const options: net.SocketConstructorOpts & { manualStart: true } = {
-    fd,
-    manualStart: true,
-    readable: true,
-    writable: true,
-  }
-  return new net.Socket(options).connect({ host, port })
 }
 
 function boundSocket(netns: Fd | undefined, address: Ipv4, port: number): number {

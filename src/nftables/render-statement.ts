@@ -37,6 +37,11 @@ function renderStatement(statement: Statement): string {
       return `${statement.action} ${statement.family} ${renderNatTarget(statement.to)}`
     case 'masquerade':
       return statement.ports === undefined ? 'masquerade' : `masquerade ${statement.ports}`
+    case 'redirect':
+    case 'tproxy':
+      return `${statement.kind} to :${checkedNumber(statement.port, 0xffff)}`
+    case 'zone':
+      return `ct zone set ${checkedNumber(statement.zone, 0xffff)}`
     case 'counter':
       return 'counter'
     case 'learn': {

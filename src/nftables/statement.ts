@@ -9,6 +9,8 @@ export const selectorKinds = {
   'meta l4proto': 'word',
   'meta nfproto': 'word',
   'meta mark': 'number',
+  'meta skuid': 'number',
+  'meta skgid': 'number',
   iifname: 'ifname',
   oifname: 'ifname',
   'ip saddr': 'address',
@@ -91,14 +93,24 @@ export type Statement =
   /** To an address, or to what an expression (a lookup) yields: an address, or an address and a port. */
   | { readonly kind: 'nat'; readonly action: 'dnat' | 'snat'; readonly family: 'ip' | 'ip6'; readonly to: NatTarget }
   | { readonly kind: 'masquerade'; readonly ports?: 'random' | 'fully-random' }
+  /** To a port of this host, at the address of the interface that the packet came in by. The rule names the protocol. */
+  | { readonly kind: 'redirect'; readonly port: number }
+  /**
+   * To a socket that listens on the port and is IP_TRANSPARENT, the packet staying as it is; the rule names the protocol.
+   * Without such a socket the rule ends here as if it did not match.
+   */
+  | { readonly kind: 'tproxy'; readonly port: number }
+  /** In which of conntrack's zones the packet is looked for: before conntrack sees it (priority -300). */
+  | { readonly kind: 'zone'; readonly zone: number }
   | { readonly kind: 'counter' }
   | { readonly kind: 'learn'; readonly set: string; readonly key: Expression; readonly data?: Expression }
   | { readonly kind: 'forget'; readonly set: string; readonly key: Expression }
   | { readonly kind: 'log'; readonly prefix: string; readonly group?: number }
   | { readonly kind: 'limit'; readonly rate: number; readonly per: LimitUnit; readonly burst?: number }
   /** `keep` are the bits that stay as they are. */
-  | { readonly kind: 'mark'; readonly target: 'meta mark' | 'ct mark'; readonly value: number; readonly keep?: number }
+  | { readonly kind: 'mark'; readonly target: MarkTarget; readonly value: number; readonly keep?: number }
 
+export type MarkTarget = 'meta mark' | 'ct mark'
 export type LimitUnit = 'second' | 'minute' | 'hour'
 export type NatTarget =
   | { readonly address: string; readonly port?: number }
@@ -148,6 +160,14 @@ export function dispatch(key: Expression, map: string): Statement {
 
 export function verdict(value: Verdict): Statement {
   return { kind: 'verdict', verdict: value }
+}
+
+export function setMark(target: 'meta mark' | 'ct mark', value: number): Statement {
+  return { kind: 'mark', target, value }
+}
+
+export function redirectTo(port: number): Statement {
+  return { kind: 'redirect', port }
 }
 
 export function dnatTo(target: NatTarget, family: 'ip' | 'ip6' = 'ip'): Statement {

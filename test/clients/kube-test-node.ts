@@ -28,6 +28,8 @@ export interface KubeTestNodeOptions {
   readonly services?: boolean
   /** As `kubernetes.policy`; by default off, for then a pod needs no object. */
   readonly policy?: JsonValue
+  /** As `kubernetes.mesh`. */
+  readonly mesh?: JsonObject
   /** Laid into the Node that is there before the agent; `undefined`: there is none. */
   readonly node?: JsonObject | undefined
 }
@@ -213,8 +215,8 @@ function wireVnic(vnic: TestVnic, addresses: readonly string[]): JsonObject {
   }
 }
 
-function kubernetesConfig(kubeconfig: string, { services = false, policy = 'off' }: KubeTestNodeOptions): JsonObject {
-  return { kubeconfig, policy, ...(services && { services: { enabled: true } }) }
+function kubernetesConfig(kubeconfig: string, { services = false, policy = 'off', mesh }: KubeTestNodeOptions): JsonObject {
+  return { kubeconfig, policy, ...(mesh !== undefined && { mesh }), ...(services && { services: { enabled: true } }) }
 }
 
 function populate(server: KubeApiServer, nodeName: string, node: JsonObject | undefined): void {

@@ -14,6 +14,7 @@ import { systemScheduler } from '../../kube/scheduler.ts'
 import type { AddressSource, ServedNode } from '../address-source.ts'
 import type { KubernetesConfig } from '../config.ts'
 import type { DeniedFlows } from '../denied-flow.ts'
+import type { NodeMesh, NodeMeshOptions } from '../mesh/node-mesh.ts'
 import type { PolicyEngine, PolicyEngineOptions } from '../policy/policy-engine.ts'
 import type { PodGuard } from '../pod-guard.ts'
 import type { ServiceProxy, ServiceProxyOptions } from '../services/service-proxy.ts'
@@ -36,6 +37,12 @@ export interface KubernetesSourceOptions {
   readonly logger: Logger
 }
 
+interface Parts {
+  readonly proxy: ServiceProxy | undefined
+  readonly policy: PolicyEngine | undefined
+  readonly mesh: NodeMesh | undefined
+}
+
 /** How long the start waits for the API server before it goes by what is on disk. */
 const patienceMs = 2000
 
@@ -53,6 +60,7 @@ export class KubernetesSource implements AddressSource {
   readonly #admission: NodeAdmission
   readonly #proxy: ServiceProxy | undefined
   readonly #policy: PolicyEngine | undefined
+  readonly mesh: NodeMesh | undefined
   readonly #stopping = new AbortController()
   #running: Promise<unknown> = Promise.resolve()
   #served: ServedNode | undefined
@@ -69,16 +77,21 @@ export class KubernetesSource implements AddressSource {
     if (!access.ok) return access
     const client = createApiClient(access.value, { userAgent: 'vcn-cni-agent', requestTimeoutMs: 10_000 })
     const { nodeName, logger } = options
-    const { services, policy } = config
+    const { services, policy, mesh } = config
     const common = { client, nodeName, scheduler: systemScheduler, random: Math.random, logger }
     const proxy = services === undefined ? undefined : await createProxy({ ...common, config: services })
     const engine = policy.engine === 'vcn' ? await createPolicyEngine({ ...common, config: policy }) : undefined
-    const failed = [proxy, engine].find((part) => part?.ok === false)
+    const meshed = mesh === undefined ? undefined : await createMesh({ ...common, config: mesh })
+    const failed = [proxy, engine, meshed].find((part) => part?.ok === false)
     if (failed?.ok === false) {
       client.close()
       return failed
     }
-    const parts = { proxy: proxy?.ok ? proxy.value : undefined, policy: engine?.ok ? engine.value : undefined }
+    const parts = {
+      proxy: proxy?.ok ? proxy.value : undefined,
+      policy: engine?.ok ? engine.value : undefined,
+      mesh: meshed?.ok ? meshed.value : undefined,
+    }
     const source = new KubernetesSource(access.value, client, parts, options)
     await source.#begin()
     return ok(source)
@@ -87,7 +100,7 @@ export class KubernetesSource implements AddressSource {
   private constructor(
     access: ApiAccess,
     client: ApiClient,
-    { proxy, policy }: { readonly proxy: ServiceProxy | undefined; readonly policy: PolicyEngine | undefined },
+    { proxy, policy, mesh }: Parts,
     options: KubernetesSourceOptions,
   ) {
     const { nodeName, stateDirectory, logger } = options
@@ -96,6 +109,7 @@ export class KubernetesSource implements AddressSource {
     this.#client = client
     this.#proxy = proxy
     this.#policy = policy
+    this.mesh = mesh
     const common = { client: this.#client, scheduler: systemScheduler, random: Math.random, logger }
     this.#keeper = new ViewKeeper({
       ...common,
@@ -156,6 +170,7 @@ export class KubernetesSource implements AddressSource {
     if (this.#proxy !== undefined) this.#running = Promise.all([this.#running, this.#proxy.run(signal)])
     if (this.#policy !== undefined)
       this.#running = Promise.all([this.#running, this.#policy.run(node.interfaces(), signal)])
+    if (this.mesh !== undefined) this.#running = Promise.all([this.#running, this.mesh.run(signal)])
     this.poke()
   }
 
@@ -173,6 +188,7 @@ export class KubernetesSource implements AddressSource {
       failures: [
         ...[this.#keeper, this.#reporter, this.#admission].flatMap((part) => part.worker.lastError ?? []),
         ...(this.#proxy === undefined ? leftoverServiceRules() : []),
+        ...(this.mesh?.problems ?? []),
       ],
       steps: this.#steps,
       services: this.#proxy?.status(),
@@ -252,4 +268,9 @@ async function createProxy(options: ServiceProxyOptions): Promise<Result<Service
 async function createPolicyEngine(options: PolicyEngineOptions): Promise<Result<PolicyEngine, string>> {
   const { PolicyEngine } = await import('../policy/policy-engine.ts')
   return PolicyEngine.create(options)
+}
+
+async function createMesh(options: NodeMeshOptions): Promise<Result<NodeMesh, string>> {
+  const { NodeMesh } = await import('../mesh/node-mesh.ts')
+  return NodeMesh.create(options)
 }

@@ -2,9 +2,11 @@ import { isDeepStrictEqual } from 'node:util'
 import type { PodIdentity } from '../../base/attachment.ts'
 import type { Ipv4 } from '../../base/ip.ts'
 import { hostIfname } from '../../datapath/host-ifname.ts'
-import { mirrorAnnotation, type PolicyPod } from '../../kube/policy-pod.ts'
+import { podUids } from '../../kube/pod-uids.ts'
+import type { PolicyPod } from '../../kube/policy-pod.ts'
 import type { InterfaceSubject, PodInterface } from '../../policy/policy-rules.ts'
 import type { Change } from '../../policy/policy-table.ts'
+import { whyUnknownPod } from '../known-pod.ts'
 import type { GuardedInterface } from '../pod-guard.ts'
 
 interface LocalPod {
@@ -94,12 +96,8 @@ export class InterfaceBindings {
   }
 
   /** Why this pod is not known by the API server's lists; undefined: it is. */
-  whyUnknown({ namespace, name, uid }: PodIdentity): string | undefined {
-    const key = `${namespace}/${name}`
-    const known = this.#pods.get(key)
-    if (known === undefined) return `the API server has told of no pod ${key} on node ${this.#node}`
-    if (uid === undefined || known.uids.has(uid)) return undefined
-    return `the API server has told of pod ${key} with uid ${[...known.uids].join(', ')}, not ${uid}`
+  whyUnknown(pod: PodIdentity): string | undefined {
+    return whyUnknownPod(pod, this.#pods.get(`${pod.namespace}/${pod.name}`)?.uids, this.#node)
   }
 
   #subjectOf(one: GuardedInterface): InterfaceSubject {
@@ -119,10 +117,9 @@ export class InterfaceBindings {
 const closed: InterfaceSubject = { kind: 'closed' }
 
 function localPodOf({ metadata }: PolicyPod): LocalPod {
-  const { namespace, name, uid, annotations } = metadata
-  const mirrored = annotations[mirrorAnnotation]
+  const { namespace, name } = metadata
   return {
-    uids: new Set(mirrored === undefined ? [uid] : [uid, mirrored]),
+    uids: podUids(metadata),
     ifname: hostIfname({ network: '', containerId: '', ifname: 'eth0' }, { namespace, name }),
   }
 }

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { openNetns } from '../../linux/netns.ts'
 import { captureInNetns } from '../netns-process.ts'
 import { netnsPath } from '../names.ts'
-import { connectIn } from '../netns-socket.ts'
+import { connectIn } from '../../linux/tcp-attempt.ts'
 import { type ClusterPod, type Probe, resolvePort } from './cluster-pod.ts'
 
 export interface ReadinessOptions {

@@ -9,7 +9,7 @@ import type { Fd } from '../../linux/fd.ts'
 import { changeLink } from '../../linux/netlink/link.ts'
 import { NetlinkSocket } from '../../linux/netlink/socket.ts'
 import { createNamedNetns, openNetns, removeNamedNetns, withNetns } from '../../linux/netns.ts'
-import { connectIn } from '../netns-socket.ts'
+import { connectIn } from '../../linux/tcp-attempt.ts'
 import { TcpForwarder } from './tcp-forwarder.ts'
 
 const loopback = unwrap(parseIpv4('127.0.0.1'))

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { err, ok, type Result, unwrap } from '../../base/result.ts'
 import { openNetns } from '../../linux/netns.ts'
 import { netnsPath } from '../names.ts'
-import { connectIn } from '../netns-socket.ts'
+import { connectIn } from '../../linux/tcp-attempt.ts'
 import { parseWebAnswer, type WebAnswer } from './web-server.ts'
 
 /** One connection and what came of it. */

@@ -25,7 +25,9 @@ const RTA_TABLE = 15
 const RTA_VIA = 18
 const RTA_ENCAP = 22
 const RTN_UNICAST = 1
+const RTN_LOCAL = 2
 const RTN_UNREACHABLE = 7
+const typeNumber = { local: RTN_LOCAL, unreachable: RTN_UNREACHABLE } as const
 const RT_TABLE_COMPAT = 252
 const RTM_F_CLONED = 0x200
 const rtmsgBytes = 12
@@ -34,8 +36,11 @@ export const mainTable = 254
 
 /** A unicast route through one interface, or a refusal: all that this project installs. */
 export interface Route {
-  /** Absent: unicast. An unreachable destination is answered with ICMP host unreachable. */
-  readonly type?: 'unreachable'
+  /**
+   * Absent: unicast. An unreachable destination is answered with ICMP host unreachable; what is for a local one is this
+   * machine's own (never read back: the kernel itself has one for each of its addresses).
+   */
+  readonly type?: 'unreachable' | 'local'
   readonly table: number
   readonly destination: Cidr
   /** 0 for an unreachable destination, which has no interface. */
@@ -118,11 +123,11 @@ function encode(route: Route): Buffer {
   fixed.writeUInt8(table < 256 ? table : RT_TABLE_COMPAT, 4)
   fixed.writeUInt8(route.protocol, 5)
   fixed.writeUInt8(scopeNumber[route.scope], 6)
-  fixed.writeUInt8(route.type === 'unreachable' ? RTN_UNREACHABLE : RTN_UNICAST, 7)
+  fixed.writeUInt8(route.type === undefined ? RTN_UNICAST : typeNumber[route.type], 7)
   const writer = new BodyWriter().bytes(fixed)
   if (destination.prefixLength > 0) writer.attribute(RTA_DST, ipToBytes(destination.address))
   writer.u32(RTA_TABLE, table)
-  if (route.type === undefined) writer.u32(RTA_OIF, route.ifindex)
+  if (route.type !== 'unreachable') writer.u32(RTA_OIF, route.ifindex)
   if (gateway !== undefined) writer.attribute(RTA_GATEWAY, ipToBytes(gateway))
   if (source !== undefined) writer.attribute(RTA_PREFSRC, ipToBytes(source))
   if (metric !== undefined) writer.u32(RTA_PRIORITY, metric)

@@ -41,6 +41,8 @@ export interface Rule {
   readonly from?: Cidr
   /** Only for packets whose mark has none of these bits (`fwmark 0/BITS`). Never 0. */
   readonly unlessMarked?: number
+  /** Only for packets with exactly this mark. Never 0, nor together with the other; read back it is one of `hasOtherSelectors`. */
+  readonly marked?: number
   readonly protocol: number
   /** Set when the rule has selectors or actions beyond these fields; such rules are never ours. */
   readonly hasOtherSelectors?: true
@@ -105,5 +107,6 @@ function encode(rule: Rule): Buffer {
   if (from !== undefined) writer.attribute(FRA_SRC, ipToBytes(from.address))
   writer.u32(FRA_PRIORITY, rule.priority).u32(FRA_TABLE, rule.table)
   if (rule.unlessMarked !== undefined) writer.u32(FRA_FWMARK, 0).u32(FRA_FWMASK, rule.unlessMarked)
+  if (rule.marked !== undefined) writer.u32(FRA_FWMARK, rule.marked)
   return writer.u8(FRA_PROTOCOL, rule.protocol).done()
 }

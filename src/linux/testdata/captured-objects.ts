@@ -20,6 +20,14 @@ export const defaultRoute = {
   scope: 'global',
   protocol: 3,
 }
+export const localRoute = {
+  type: 'local',
+  table: 133,
+  destination: { address: '0.0.0.0', prefixLength: 0 },
+  ifindex: 1,
+  scope: 'host',
+  protocol: 118,
+}
 export const ipv6Route = {
   table: 30_005,
   destination: { address: '2001:db8:1::', prefixLength: 48 },

@@ -3,6 +3,7 @@ import {
   defaultRoute,
   ipv6Address,
   ipv6Route,
+  localRoute,
   neighbour,
   nodeEnd,
   podAddress,
@@ -163,6 +164,24 @@ export const requests: readonly RequestRow[] = [
     messageType: messageTypes.newRule,
     operation: 'addRule',
     arguments: [{ ...vnicRule, family: 6, from: { address: '2001:db8:1::', prefixLength: 48 } }],
+  },
+  {
+    command: 'ip rule add fwmark 1337 priority 1337 table 133 protocol 118',
+    messageType: messageTypes.newRule,
+    operation: 'addRule',
+    arguments: [{ family: 4, priority: 1337, marked: 1337, table: 133, protocol: 118 }],
+  },
+  {
+    command: 'ip rule del fwmark 1337 priority 1337 table 133 protocol 118',
+    messageType: messageTypes.deleteRule,
+    operation: 'deleteRule',
+    arguments: [{ family: 4, priority: 1337, marked: 1337, table: 133, protocol: 118 }],
+  },
+  {
+    command: 'ip route add local default dev lo table 133 proto 118',
+    messageType: messageTypes.newRoute,
+    operation: 'addRoute',
+    arguments: [localRoute],
   },
   {
     command: 'ip neigh replace 169.254.1.1 lladdr 0a:58:a9:fe:01:01 nud permanent dev oci0',

@@ -1,0 +1,44 @@
+import { parseIpv4 } from '../../base/ip.ts'
+import { unwrap } from '../../base/result.ts'
+import type { Fd } from '../../linux/fd.ts'
+import { ConntrackTable } from '../../linux/netlink/conntrack-table.ts'
+import { protocolNumbers } from '../../linux/netlink/conntrack-tuple.ts'
+import { withNetns } from '../../linux/netns.ts'
+import { attemptConnection, type ConnectOutcome } from '../../linux/tcp-attempt.ts'
+
+/** What became of a connection that only a redirection can answer. */
+export interface RedirectionProbe {
+  readonly target: string
+  readonly outcome: 'accepted' | 'refused' | 'silence' | 'unreachable'
+  /** The port of the pod that it was led to. Absent: to none, or the kernel has forgotten (a refusal). */
+  readonly redirectedTo?: number
+}
+
+/** Linkerd's validator connects there: documentation's own block (RFC 5737), where nobody is. */
+const target = { address: unwrap(parseIpv4('192.0.2.2')), port: 1404 }
+const timeoutMs = 1000
+
+/** Connects out of a pod's namespace, as the root user, who is no sidecar. */
+export async function probeRedirection(netns: Fd): Promise<RedirectionProbe> {
+  using conntrack = withNetns(netns, () => new ConntrackTable())
+  const [outcome, port] = await attemptConnection(netns, target, timeoutMs, () => redirectedTo(conntrack))
+  return {
+    target: `${target.address}:${target.port}`,
+    outcome: nameOf(outcome),
+    ...(port !== undefined && { redirectedTo: port }),
+  }
+}
+
+async function redirectedTo(conntrack: ConntrackTable): Promise<number | undefined> {
+  const toTarget = await conntrack.select(
+    { family: 4, protocolNumber: protocolNumbers.tcp },
+    ({ original }) => original.destination === target.address && original.destinationPort === target.port,
+  )
+  // Earlier attempts may still be remembered, without a redirection that came since.
+  const newest = toTarget.toSorted((a, b) => b.timeoutSeconds - a.timeoutSeconds)[0]
+  return newest !== undefined && newest.reply.source !== target.address ? newest.reply.sourcePort : undefined
+}
+
+function nameOf(outcome: ConnectOutcome): RedirectionProbe['outcome'] {
+  return typeof outcome === 'string' ? outcome : 'unreachable'
+}
