@@ -6,6 +6,7 @@ import { execCommand } from './lab/exec-command.ts'
 import { kubectlCommand } from './lab/kubectl-command.ts'
 import { podCommand } from './lab/pod-commands.ts'
 import { scaleCommand } from './lab/scale-command.ts'
+import { sidecarCommand } from './lab/sidecar-command.ts'
 import { statusCommand } from './lab/status-command.ts'
 
 export function labCommand(): Command {
@@ -25,6 +26,7 @@ export function labCommand(): Command {
       .addCommand(nodeCommand())
       .addCommand(cloudCommand())
       .addCommand(kubeCommand())
+      .addCommand(sidecarCommand())
       .addCommand(clusterCommand(), { hidden: true })
   )
 }

@@ -12,15 +12,16 @@ const program = new Command('vcnctl')
 // The rest is loaded only when it is not the agent: it should not carry Oracle's SDK and the lab in memory.
 const [first] = process.argv.slice(2)
 if (first !== 'agent') {
-  const [{ labCommand }, { demoCommand }, { controllerCommand }, { proxyCommand }, { policyCommand }] =
+  const [{ labCommand }, { demoCommand }, { controllerCommand }, { proxyCommand }, { policyCommand }, { meshCommand }] =
     await Promise.all([
       import('./lab-command.ts'),
       import('./demo-command.ts'),
       import('./controller-command.ts'),
       import('./proxy-command.ts'),
       import('./policy-command.ts'),
+      import('./mesh-command.ts'),
     ])
-  const commands = [controllerCommand(), labCommand(), demoCommand(), proxyCommand(), policyCommand()]
+  const commands = [controllerCommand(), labCommand(), demoCommand(), proxyCommand(), policyCommand(), meshCommand()]
   for (const command of commands) program.addCommand(command)
 }
 

@@ -28,16 +28,20 @@ export function connectIn(netns: Fd, host: string, port: number): net.Socket {
 /** What came of an attempt to connect; another code is the kernel's, such as ENETUNREACH. */
 export type ConnectOutcome = 'accepted' | 'refused' | 'silence' | { readonly code: string }
 
-/** One attempt out of a namespace; `look` is called when it has come to something, before the connection is closed. */
+/**
+ * One attempt out of a namespace; `look` is called when it has come to something, before the connection is closed, with its
+ * own port (undefined once it was refused).
+ */
 export async function attemptConnection<T>(
   netns: Fd,
   to: { readonly address: Ipv4; readonly port: number },
   timeoutMs: number,
-  look: () => Promise<T>,
+  look: (localPort: number | undefined) => Promise<T>,
 ): Promise<readonly [ConnectOutcome, T]> {
   const attempt = connectIn(netns, to.address, to.port)
   try {
-    return [await outcomeOf(attempt, timeoutMs), await look()]
+    const outcome = await outcomeOf(attempt, timeoutMs)
+    return [outcome, await look(attempt.localPort)]
   } finally {
     attempt.destroy()
   }

@@ -1,8 +1,9 @@
 import type { Cidr } from '../base/cidr.ts'
-import type { Result } from '../base/result.ts'
+import { err, ok, type Result } from '../base/result.ts'
 import type { MeshPod } from '../kube/mesh-pod.ts'
 import { parseSourceRange } from '../kube/service-address.ts'
 import { disjointPorts, parsePortRange } from './port-ranges.ts'
+import { quotedValue, shortenedValue } from './quoted-value.ts'
 import type { BlockList, PortList, PortRange } from './redirection.ts'
 
 export interface AnnotationProblem {
@@ -14,7 +15,6 @@ export interface AnnotationProblem {
   readonly problem: string
 }
 
-const longestValue = 80
 /** Linux keeps names of interfaces in 16 bytes; what nft could misread is no name of one either. */
 const interfacePattern = /^[A-Za-z0-9_.@-]{1,15}$/
 const maximumId = 0xffff_fffe
@@ -33,7 +33,7 @@ export class AnnotationReader {
   }
 
   ports(annotation: string): readonly PortRange[] | undefined {
-    const ranges = this.#list(annotation, parsePortRange, 'ports and ranges such as 80,8000-8010')
+    const ranges = this.#list(annotation, parsePortRange, '80,8000-8010')
     return ranges === undefined ? undefined : disjointPorts(ranges)
   }
 
@@ -43,7 +43,7 @@ export class AnnotationReader {
   }
 
   blocks(annotation: string): readonly Cidr[] | undefined {
-    return this.#list(annotation, parseBlock, 'blocks of addresses such as 10.0.0.0/8,fd00::/8')
+    return this.#list(annotation, parseBlock, '10.0.0.0/8,fd00::/8')
   }
 
   /** `*` is all of them. */
@@ -55,7 +55,7 @@ export class AnnotationReader {
     return this.#list(
       annotation,
       (text) => problemUnless(interfacePattern.test(text), text, text, 'the name of an interface'),
-      'names of interfaces such as eth1,net1',
+      'eth1,net1',
     )
   }
 
@@ -72,19 +72,18 @@ export class AnnotationReader {
   }
 
   ids(annotation: string): readonly number[] | undefined {
-    return this.#list(annotation, parseId, 'numbers such as 1337')
+    return this.#list(annotation, parseId, '1337,1338')
   }
 
   oneOf<const T extends string>(annotation: string, choices: readonly T[]): T | undefined {
     return this.#one(annotation, (text) => {
       const choice = choices.find((one) => one === text)
-      if (choice !== undefined) return { ok: true, value: choice }
-      return { ok: false, error: `${JSON.stringify(text)} is none of ${choices.join(', ')}` }
+      return choice === undefined ? err(`${quotedValue(text)} is none of ${choices.join(', ')}`) : ok(choice)
     })
   }
 
   report(annotation: string, problem: string): void {
-    this.problems.push({ annotation, value: shortened(this.#annotations[annotation] ?? ''), problem })
+    this.problems.push({ annotation, value: shortenedValue(this.#annotations[annotation] ?? ''), problem })
   }
 
   #isAll(annotation: string): boolean {
@@ -101,7 +100,7 @@ export class AnnotationReader {
   }
 
   /** Of a list with commas; an empty value is an empty list. */
-  #list<T>(annotation: string, parse: (text: string) => Result<T, string>, valid: string): readonly T[] | undefined {
+  #list<T>(annotation: string, parse: (text: string) => Result<T, string>, example: string): readonly T[] | undefined {
     const text = this.#annotations[annotation]
     if (text === undefined) return undefined
     if (text.trim() === '') return []
@@ -110,7 +109,7 @@ export class AnnotationReader {
       const parsed = parse(part.trim())
       if (parsed.ok) values.push(parsed.value)
       else {
-        this.report(annotation, `${parsed.error}; valid are ${valid}`)
+        this.report(annotation, `${parsed.error}; valid is a list such as ${example}`)
         return undefined
       }
     }
@@ -126,7 +125,8 @@ export function formatAnnotationProblem(pod: MeshPod, { annotation, value, probl
 
 /** A block of either family, its host bits cleared as Go's net.ParseCIDR does; an address alone is a block of one. */
 function parseBlock(text: string): Result<Cidr, string> {
-  return parseSourceRange(text.includes('/') ? text : `${text}/${text.includes(':') ? 128 : 32}`)
+  const block = parseSourceRange(text.includes('/') ? text : `${text}/${text.includes(':') ? 128 : 32}`)
+  return block.ok ? block : err(`${quotedValue(text)} is no block of addresses`)
 }
 
 function parseId(text: string): Result<number, string> {
@@ -135,9 +135,5 @@ function parseId(text: string): Result<number, string> {
 }
 
 function problemUnless<T>(isRight: boolean, text: string, value: T, valid: string): Result<T, string> {
-  return isRight ? { ok: true, value } : { ok: false, error: `${JSON.stringify(shortened(text))} is not ${valid}` }
-}
-
-function shortened(text: string): string {
-  return text.length <= longestValue ? text : `${text.slice(0, longestValue)}…`
+  return isRight ? ok(value) : err(`${quotedValue(text)} is not ${valid}`)
 }

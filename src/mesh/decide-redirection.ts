@@ -14,9 +14,14 @@ export interface MeshSurroundings {
   readonly excludedNamespaces: readonly string[]
 }
 
-export type MeshDecision =
-  | { readonly kind: 'none'; readonly because: string }
-  | { readonly kind: 'redirect'; readonly redirection: Redirection }
+export type MeshDecision = LeftAlone | { readonly kind: 'redirect'; readonly redirection: Redirection }
+
+interface LeftAlone {
+  readonly kind: 'none'
+  readonly because: string
+  /** The init container or the plugin that redirects the pod's traffic in our place. */
+  readonly doneBy?: string
+}
 
 const profileAnnotation = 'mesh.vcn-cni.io/profile'
 /** Containers that install a mesh's rules before the pod starts. Those that only look whether it was done are not here. */
@@ -33,7 +38,7 @@ export function decideRedirection(
   surroundings: MeshSurroundings,
 ): Result<MeshDecision, readonly AnnotationProblem[]> {
   const exempt = exemption(pod, surroundings)
-  if (exempt !== undefined) return ok({ kind: 'none', because: exempt })
+  if (exempt !== undefined) return ok(exempt)
   const annotations = new AnnotationReader(pod)
   const named = annotations.oneOf(profileAnnotation, [...profiles, 'none'])
   if (annotations.problems.length > 0) return err(annotations.problems)
@@ -42,19 +47,19 @@ export function decideRedirection(
   if (profile === undefined) return ok({ kind: 'none', because: 'it has no sidecar' })
   const plugin = plugins[profile]
   if (plugin !== undefined && surroundings.chainedTypes.includes(plugin))
-    return ok({ kind: 'none', because: `${plugin} is in the node's configuration and does it` })
+    return ok({ kind: 'none', because: `${plugin} is in the node's configuration and does it`, doneBy: plugin })
   const redirection = redirectionOf(profile, pod, annotations)
   if (annotations.problems.length > 0) return err(annotations.problems)
   if (redirection === undefined) return ok({ kind: 'none', because: 'sidecar.istio.io/interceptionMode is NONE' })
   return ok({ kind: 'redirect', redirection })
 }
 
-function exemption(pod: MeshPod, { excludedNamespaces }: MeshSurroundings): string | undefined {
-  if (pod.hostNetwork) return "it uses the node's network"
+function exemption(pod: MeshPod, { excludedNamespaces }: MeshSurroundings): LeftAlone | undefined {
+  if (pod.hostNetwork) return { kind: 'none', because: "it uses the node's network" }
   const { namespace } = pod.metadata
-  if (excludedNamespaces.includes(namespace)) return `namespace ${namespace} is excluded`
+  if (excludedNamespaces.includes(namespace)) return { kind: 'none', because: `namespace ${namespace} is excluded` }
   const installer = pod.containers.find(({ name, isInit }) => isInit && installers.includes(name))
-  return installer && `its init container ${installer.name} does it`
+  return installer && { kind: 'none', because: `its init container ${installer.name} does it`, doneBy: installer.name }
 }
 
 /** For Istio the condition of its own plugin: the sidecar was injected, and injection is not turned off. */

@@ -19,7 +19,7 @@ export function dnsChains(redirection: Redirection): readonly (readonly [string,
   if (dnsPort === undefined) return []
   const isOwn = owners(redirection).map(({ isIt }) => isIt)
   const captured: readonly Rule[] = [
-    ...ending(matchesPorts('udp dport', portSets.excludedOutbound, outbound.excludedPorts), returns),
+    ...ending(matchesPorts('udp', portSets.excludedOutbound, outbound.excludedPorts), returns),
     ...isOwn.map((isIt) => [isIt, returns]),
     [isProtocol('udp'), redirectTo(dnsPort)],
   ]

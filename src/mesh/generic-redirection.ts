@@ -13,7 +13,7 @@ export function genericRedirection(annotations: AnnotationReader): Redirection {
   if (!['inbound-port', 'outbound-port', 'dns-port'].some((name) => annotations.has(`${mesh}/${name}`)))
     annotations.report(`${mesh}/inbound-port`, 'is missing: profile generic needs it, or outbound-port, or dns-port')
   const isOutward = outboundPort !== undefined || dnsPort !== undefined
-  if (isOutward && !annotations.has(`${mesh}/proxy-uid`) && !annotations.has(`${mesh}/proxy-gid`))
+  if (isOutward && annotations.problems.length === 0 && proxy.uids.length + proxy.gids.length === 0)
     annotations.report(`${mesh}/proxy-uid`, 'is missing: without it (or proxy-gid) the proxy would be sent to itself')
   const mode = modes[annotations.oneOf(`${mesh}/interception-mode`, ['REDIRECT', 'TPROXY']) ?? 'REDIRECT']
   return {

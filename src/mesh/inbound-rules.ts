@@ -1,5 +1,5 @@
 import type { Chain, Rule } from '../nftables/model.ts'
-import { differs, equals, isProtocol, setMark, type Statement, verdict } from '../nftables/statement.ts'
+import { differs, equals, redirectTo, setMark, type Statement, verdict } from '../nftables/statement.ts'
 import type { Inbound, Redirection } from './redirection.ts'
 import { tproxyMark } from './redirection-routes.ts'
 import { blockSets, matchesBlocks, matchesPorts, portSets } from './redirection-sets.ts'
@@ -15,7 +15,6 @@ import {
   priorities,
   returns,
   skippedInterfaces,
-  tcpTo,
   toLoopback,
 } from './rule-parts.ts'
 
@@ -41,17 +40,18 @@ function redirectRules(redirection: Redirection): readonly Rule[] {
     ...skippedInterfaces(redirection, 'iifname'),
     onlyTcp,
     ...excluded(inbound),
-    ...ending(included(inbound), ...tcpTo(inbound.proxyPort)),
+    ...ending(included(inbound), redirectTo(inbound.proxyPort)),
   ]
 }
 
 /** What the sidecar sends to itself, which comes back by lo; a sidecar that is told by its group alone (root) is not in NAT's way. */
 const hairpinMark = 1338
 
+const isFirst: Statement = { kind: 'match', left: 'tcp flags', operator: '==', mask: 0x17, right: 'syn' }
+
 function tproxyRules(redirection: Redirection): readonly Rule[] {
   const { inbound } = redirection
   const toProxy: readonly Statement[] = [
-    isProtocol('tcp'),
     { kind: 'tproxy', port: inbound.proxyPort },
     setMark('meta mark', tproxyMark),
     verdict('accept'),
@@ -68,17 +68,19 @@ function tproxyRules(redirection: Redirection): readonly Rule[] {
     ...isToItself.map((isIt) => [isIt, returns]),
     ...excluded(inbound),
     ...ending(included(inbound), ...toProxy),
-    // Nobody listens there: without this the connection would reach the application past its sidecar.
-    ...ending(included(inbound), isProtocol('tcp'), { kind: 'reject', with: 'tcp reset' }),
+    // Nobody listens there: without this the connection would reach the application past its sidecar. No other packet is
+    // refused, or answers to what conntrack has forgotten would end the pod's own connections.
+    ...ending(included(inbound), isFirst, { kind: 'reject', with: 'tcp reset' }),
   ]
 }
 
 function markRules(redirection: Redirection): readonly Rule[] {
+  const isOwn = redirection.profile === 'istio' ? owners(redirection).map(({ isIt }) => isIt) : []
   return [
     ...skippedInterfaces(redirection, 'oifname'),
     onlyTcp,
     [toLoopback, equals('meta mark', tproxyMark), returns],
-    ...owners(redirection).flatMap(({ isIt }) =>
+    ...isOwn.flatMap((isIt) =>
       isNotToItself.map((isOther): Rule => [toLoopback, isOther, isIt, setMark('meta mark', hairpinMark)]),
     ),
     [equals('ct mark', tproxyMark), setMark('meta mark', tproxyMark)],
@@ -87,11 +89,11 @@ function markRules(redirection: Redirection): readonly Rule[] {
 
 function excluded({ excludedPorts, excludedSources }: Inbound): readonly Rule[] {
   return [
-    ...ending(matchesPorts('tcp dport', portSets.excludedInbound, excludedPorts), returns),
+    ...ending(matchesPorts('tcp', portSets.excludedInbound, excludedPorts), returns),
     ...ending(matchesBlocks('saddr', blockSets.excludedSources, excludedSources), returns),
   ]
 }
 
 function included({ ports }: Inbound): readonly Rule[] {
-  return matchesPorts('tcp dport', portSets.includedInbound, ports)
+  return matchesPorts('tcp', portSets.includedInbound, ports)
 }

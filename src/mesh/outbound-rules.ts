@@ -1,5 +1,5 @@
 import type { Chain, Rule } from '../nftables/model.ts'
-import { differs, equals, isProtocol, redirectTo, type Statement, verdict } from '../nftables/statement.ts'
+import { differs, equals, redirectTo, type Statement, verdict } from '../nftables/statement.ts'
 import { capturedDnsChain } from './dns-rules.ts'
 import { hbonePort } from './istio-redirection.ts'
 import type { Profile, Redirection } from './redirection.ts'
@@ -16,7 +16,6 @@ import {
   priorities,
   returns,
   skippedInterfaces,
-  tcpTo,
   toLoopback,
 } from './rule-parts.ts'
 
@@ -25,7 +24,7 @@ export function outboundChains(redirection: Redirection): readonly (readonly [st
   const { profile, inbound, outbound, dnsPort } = redirection
   const isPlain = !outbound.isOn && dnsPort === undefined
   if (isPlain && (profile !== 'istio' || inbound.mode === 'off')) return []
-  const toDns: Rule = [isProtocol('udp'), equals('udp dport', 53), verdict(`goto ${capturedDnsChain}`)]
+  const toDns: Rule = [equals('udp dport', 53), verdict(`goto ${capturedDnsChain}`)]
   const rules = [
     ...skippedInterfaces(redirection, 'oifname'),
     ...(dnsPort === undefined ? [] : [toDns]),
@@ -70,7 +69,7 @@ function istioOwnerRules({ inbound, dnsPort }: Redirection, { isIt, isNotIt }: O
   const isOther = differs('tcp dport', dnsPort === undefined ? hbonePort : [53, hbonePort])
   const hairpins = isNotToItself.map((isElsewhere): Rule => [toLoopback, isElsewhere, isOther, isIt])
   return [
-    ...(inbound.mode === 'off' ? [] : ending(hairpins, ...tcpTo(inbound.proxyPort))),
+    ...(inbound.mode === 'off' ? [] : ending(hairpins, redirectTo(inbound.proxyPort))),
     [toLoopback, ...isNoDns, isNotIt, returns],
     [isIt, returns],
   ]
@@ -81,7 +80,7 @@ function ownTraffic(redirection: Redirection): readonly Rule[] {
 }
 
 function excludedPorts({ outbound }: Redirection): readonly Rule[] {
-  return ending(matchesPorts('tcp dport', portSets.excludedOutbound, outbound.excludedPorts), returns)
+  return ending(matchesPorts('tcp', portSets.excludedOutbound, outbound.excludedPorts), returns)
 }
 
 function dnsByTcp({ dnsPort }: Redirection): readonly Rule[] {
@@ -93,7 +92,9 @@ function chosenDestinations({ outbound }: Redirection): readonly Rule[] {
   const { proxyPort, ports, blocks, excludedBlocks } = outbound
   return [
     ...ending(matchesBlocks('daddr', blockSets.excludedDestinations, excludedBlocks), returns),
-    ...ending(matchesPorts('tcp dport', portSets.includedOutbound, ports), ...tcpTo(proxyPort)),
-    ...(ports === 'all' ? [] : ending(matchesBlocks('daddr', blockSets.includedDestinations, blocks), ...tcpTo(proxyPort))),
+    ...ending(matchesPorts('tcp', portSets.includedOutbound, ports), redirectTo(proxyPort)),
+    ...(ports === 'all'
+      ? []
+      : ending(matchesBlocks('daddr', blockSets.includedDestinations, blocks), redirectTo(proxyPort))),
   ]
 }

@@ -1,4 +1,5 @@
 import { err, ok, type Result } from '../base/result.ts'
+import { quotedValue } from './quoted-value.ts'
 import type { PortRange } from './redirection.ts'
 
 const numberPattern = /^[1-9]\d{0,4}$/
@@ -8,8 +9,8 @@ export function parsePortRange(text: string): Result<PortRange, string> {
   const [from = '', to = from, ...rest] = text.split('-').map((part) => part.trim())
   const isPort = (number: string): boolean => numberPattern.test(number) && Number(number) <= 65_535
   if (rest.length > 0 || !isPort(from) || !isPort(to))
-    return err(`${JSON.stringify(text)} is no port from 1 to 65535, nor a range such as 8000-8010`)
-  if (Number(from) > Number(to)) return err(`${JSON.stringify(text)} is a range that ends before it begins`)
+    return err(`${quotedValue(text)} is no port from 1 to 65535, nor a range such as 8000-8010`)
+  if (Number(from) > Number(to)) return err(`${quotedValue(text)} is a range that ends before it begins`)
   return ok({ from: Number(from), to: Number(to) })
 }
 

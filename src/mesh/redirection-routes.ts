@@ -20,3 +20,11 @@ export const tproxyMark = 1337
 export function redirectionRouting(redirection: Redirection): RedirectionRouting | undefined {
   return redirection.inbound.mode === 'tproxy' ? { mark: tproxyMark, priority: 1, table: 133 } : undefined
 }
+
+/**
+ * What lo must have besides its own addresses: Istio's sidecar sends from ::6 to the application. Its IPv4 counterpart
+ * 127.0.0.6 is lo's already. Where IPv6 is off there is nothing to do.
+ */
+export function loopbackAddresses({ profile, inbound }: Redirection): readonly string[] {
+  return profile === 'istio' && inbound.mode !== 'off' ? ['::6/128'] : []
+}

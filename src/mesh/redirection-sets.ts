@@ -3,7 +3,7 @@ import { type IpFamily, isIpv4 } from '../base/ip.ts'
 import { packRange } from '../nftables/datatype.ts'
 import { type Elements, setElementsOf } from '../nftables/elements.ts'
 import type { NftSet, Rule } from '../nftables/model.ts'
-import { isIn } from '../nftables/statement.ts'
+import { isIn, isProtocol } from '../nftables/statement.ts'
 import { disjointSpans } from './block-spans.ts'
 import { disjointPorts } from './port-ranges.ts'
 import type { BlockList, PortList, PortRange, Redirection } from './redirection.ts'
@@ -37,18 +37,18 @@ export function redirectionSets({ inbound, outbound }: Redirection): ReadonlyMap
   ])
 }
 
-/** For rules: what a packet to one of the ports matches. No port, no rule; all ports, a rule without a condition. */
-export function matchesPorts(selector: 'tcp dport' | 'udp dport', set: PortSet, ports: PortList): readonly Rule[] {
-  if (ports === 'all') return [[]]
-  return ports.length === 0 ? [] : [[isIn(selector, set)]]
+/** The beginning of a rule for packets to the ports; none for no ports. */
+export function matchesPorts(protocol: 'tcp' | 'udp', set: PortSet, ports: PortList): readonly Rule[] {
+  if (ports === 'all') return [[isProtocol(protocol)]]
+  return ports.length === 0 ? [] : [[isIn(`${protocol} dport`, set)]]
 }
 
-/** One rule a family. */
+/** The same for TCP packets from or to the blocks: one rule a family. */
 export function matchesBlocks(end: 'saddr' | 'daddr', set: BlockSet, blocks: BlockList): readonly Rule[] {
-  if (blocks === 'all') return [[]]
+  if (blocks === 'all') return [[isProtocol('tcp')]]
   const rules: Rule[] = []
-  if (blocks.some(({ address }) => isIpv4(address))) rules.push([isIn(`ip ${end}`, `${set}4`)])
-  if (blocks.some(({ address }) => !isIpv4(address))) rules.push([isIn(`ip6 ${end}`, `${set}6`)])
+  if (blocks.some(({ address }) => isIpv4(address))) rules.push([isProtocol('tcp'), isIn(`ip ${end}`, `${set}4`)])
+  if (blocks.some(({ address }) => !isIpv4(address))) rules.push([isProtocol('tcp'), isIn(`ip6 ${end}`, `${set}6`)])
   return rules
 }
 

@@ -36,13 +36,22 @@ const shapes: readonly (readonly [string, MeshPod])[] = [
   [
     'linkerd-skips',
     linkerdPod({
-      'config.linkerd.io/skip-inbound-ports': '9090,8000-8010',
-      'config.linkerd.io/skip-outbound-ports': '25,587',
-      'config.linkerd.io/skip-subnets': '10.0.0.0/8,fd00::/8',
-      'config.linkerd.io/proxy-uid': '4242',
+      'skip-inbound-ports': '9090,8000-8010',
+      'skip-outbound-ports': '25,587',
+      'skip-subnets': '10.0.0.0/8,fd00::/8',
+      'proxy-uid': '4242',
     }),
   ],
   ['generic', genericPod({ 'inbound-port': '9001', 'outbound-port': '9002', 'proxy-uid': '101,102' })],
+  [
+    'generic-tproxy',
+    genericPod({
+      'inbound-port': '9001',
+      'interception-mode': 'TPROXY',
+      'exclude-interfaces': 'net1,net1',
+      'proxy-uid': '7,7',
+    }),
+  ],
   ['generic-inbound', genericPod({ 'inbound-port': '9001' })],
   ['generic-dns', genericPod({ 'dns-port': '9053', 'proxy-gid': '101' })],
 ]
@@ -62,9 +71,13 @@ const bigBlocks = Array.from({ length: 4000 }, (_, index) => `10.${index >> 8}.$
 
 test('a thousand ports and thousands of blocks are elements, not rules', async () => {
   const lists = { excludeInboundPorts: even.join(), excludeOutboundPorts: even.join() }
-  const few = redirectionTable(redirectionOf(istioPod(traffic({ excludeOutboundPorts: '1', excludeOutboundIPRanges: '10.0.0.0/8' }))))
+  const few = redirectionTable(
+    redirectionOf(istioPod(traffic({ excludeOutboundPorts: '1', excludeOutboundIPRanges: '10.0.0.0/8' }))),
+  )
   const table = redirectionTable(
-    redirectionOf(istioPod(traffic({ ...lists, excludeOutboundIPRanges: [...bigBlocks, '::/0', '0.0.0.0/32'].join() }))),
+    redirectionOf(
+      istioPod(traffic({ ...lists, excludeOutboundIPRanges: [...bigBlocks, '::/0', '0.0.0.0/32'].join() })),
+    ),
   )
   const sizes = [...table.sets].map(([name, { elements }]) => [name, elements.size])
   expect(Object.fromEntries(sizes)).toEqual({
@@ -78,6 +91,4 @@ test('a thousand ports and thousands of blocks are elements, not rules', async (
 })
 
 test('all addresses as one block are taken', () =>
-  expectKernelToTake(
-    redirectionTable(redirectionOf(istioPod(traffic({ excludeOutboundIPRanges: '0.0.0.0/0,::/0' })))),
-  ))
+  expectKernelToTake(redirectionTable(redirectionOf(istioPod(traffic({ excludeOutboundIPRanges: '0.0.0.0/0,::/0' }))))))

@@ -37,6 +37,9 @@ export function meshPod(
 
 type Annotations = Readonly<Record<string, string>>
 
+const prefixed = (prefix: string, annotations: Annotations): Annotations =>
+  Object.fromEntries(Object.entries(annotations).map(([name, value]): [string, string] => [`${prefix}/${name}`, value]))
+
 /** As Istio's webhook leaves a pod. */
 export function istioPod(annotations: Annotations = {}, sidecar: Partial<MeshContainer> = {}): MeshPod {
   return meshPod({ 'sidecar.istio.io/status': '{}', ...annotations }, [
@@ -44,13 +47,14 @@ export function istioPod(annotations: Annotations = {}, sidecar: Partial<MeshCon
   ])
 }
 
+/** Annotations by the ends of their names. */
 export function linkerdPod(annotations: Annotations = {}): MeshPod {
-  return meshPod(annotations, [container('linkerd-proxy', { runAsUser: 2102 })])
+  return meshPod(prefixed('config.linkerd.io', annotations), [container('linkerd-proxy', { runAsUser: 2102 })])
 }
 
+/** Annotations by the ends of their names. */
 export function genericPod(annotations: Annotations): MeshPod {
-  const ours = Object.entries(annotations).map(([name, value]) => [`mesh.vcn-cni.io/${name}`, value])
-  return meshPod({ 'mesh.vcn-cni.io/profile': 'generic', ...Object.fromEntries(ours) })
+  return meshPod({ 'mesh.vcn-cni.io/profile': 'generic', ...prefixed('mesh.vcn-cni.io', annotations) })
 }
 
 export function redirectionOf(pod: MeshPod): Redirection {
@@ -61,9 +65,7 @@ export function redirectionOf(pod: MeshPod): Redirection {
 
 /** Istio's annotations by the ends of their names. */
 export function traffic(annotations: Annotations): Annotations {
-  return Object.fromEntries(
-    Object.entries(annotations).map(([name, value]) => [`traffic.sidecar.istio.io/${name}`, value]),
-  )
+  return prefixed('traffic.sidecar.istio.io', annotations)
 }
 
 export const istioDns = { env: { ISTIO_META_DNS_CAPTURE: 'true' } }

@@ -1,5 +1,5 @@
 import type { BaseChain, Rule } from '../nftables/model.ts'
-import { differs, equals, isProtocol, redirectTo, type Statement, verdict } from '../nftables/statement.ts'
+import { differs, equals, type Statement, verdict } from '../nftables/statement.ts'
 import type { Redirection } from './redirection.ts'
 
 /** By which a packet of the sidecar's own is told. */
@@ -47,12 +47,10 @@ export function ending(rules: readonly Rule[], ...end: readonly Statement[]): re
   return rules.map((rule) => [...rule, ...end])
 }
 
-/** nft wants the protocol in the same rule. */
-export function tcpTo(port: number): readonly Statement[] {
-  return [isProtocol('tcp'), redirectTo(port)]
-}
-
-export function skippedInterfaces({ excludedInterfaces }: Redirection, selector: 'iifname' | 'oifname'): readonly Rule[] {
+export function skippedInterfaces(
+  { excludedInterfaces }: Redirection,
+  selector: 'iifname' | 'oifname',
+): readonly Rule[] {
   return excludedInterfaces.length === 0 ? [] : [[equals(selector, excludedInterfaces), returns]]
 }
 

@@ -1,4 +1,4 @@
-// Tables with one of everything, in the shapes that services and network policies need.
+// Tables with one of everything, in the shapes that services, network policies and meshes need.
 import { type Ip, type Ipv4, type Ipv6, ipFromBytes, parseIpv4 } from '../base/ip.ts'
 import { unwrap } from '../base/result.ts'
 import { type Packed, packerOf, packRange } from './datatype.ts'
@@ -16,6 +16,8 @@ import {
   isProtocol,
   lookup,
   random,
+  redirectTo,
+  setMark,
   type Statement,
   verdict,
 } from './statement.ts'
@@ -200,6 +202,31 @@ const policyChains: Readonly<Record<string, Chain>> = {
   },
 }
 
+const redirectionChains: Readonly<Record<string, Chain>> = {
+  'own-questions': {
+    base: { type: 'filter', hook: 'output', priority: -300, policy: 'accept' },
+    rules: [[equals('udp dport', 53), equals('meta skgid', 1337), { kind: 'zone', zone: 1 }]],
+  },
+  inbound: {
+    base: { type: 'filter', hook: 'prerouting', priority: -150, policy: 'accept' },
+    rules: [
+      [isProtocol('tcp'), { kind: 'tproxy', port: 15_006 }, setMark('meta mark', 1337), verdict('accept')],
+      [{ kind: 'match', left: 'tcp flags', operator: '==', mask: 0x17, right: 'syn' }, { kind: 'reject', with: 'tcp reset' }], // prettier-ignore
+    ],
+  },
+  marks: {
+    base: { type: 'route', hook: 'output', priority: -150, policy: 'accept' },
+    rules: [[equals('ct mark', 1337), setMark('meta mark', 1337)]],
+  },
+  outbound: {
+    base: { type: 'nat', hook: 'output', priority: -100, policy: 'accept' },
+    rules: [
+      [equals('oifname', ['lo', 'net1']), differs('meta skuid', [1337, 2102]), verdict('return')],
+      [isProtocol('tcp'), redirectTo(15_001)],
+    ],
+  },
+}
+
 const packEndpoint6 = packerOf(['ipv6_addr', 'inet_service'])
 const [web6, pod6] = [ip6('fd000096') as Ipv6, ip6('fd000010') as Ipv6]
 const ipv6Sets: Readonly<Record<string, NftSet>> = {
@@ -250,4 +277,5 @@ export const exampleTables: readonly Table[] = [
     sets: new Map(Object.entries(policySets)),
     chains: new Map(Object.entries(policyChains)),
   },
+  { family: 'inet', name: 'redirection', sets: new Map(), chains: new Map(Object.entries(redirectionChains)) },
 ]

@@ -77,6 +77,16 @@ export class KernelTable implements Disposable {
     return this.#socket.table(this.#address) === undefined ? this.#loadNew(table) : this.#rebuild(table)
   }
 
+  /**
+   * `load` in one transaction: for tables of a few rules the faster way. Where nothing is there nothing is deleted, for the
+   * next transaction would wait until the kernel has freed it (synchronize_rcu, 15 ms).
+   */
+  async loadAtOnce(table: Table): Promise<Result<void, NftError>> {
+    if (this.#socket.table(this.#address) !== undefined) return this.#rebuild(table)
+    const { structure, elements } = buildTable(table)
+    return this.#run(table, `create table ${this.#title()}\n`, [...structure, ...elements])
+  }
+
   async edit(table: Table, changes: readonly Change[]): Promise<Result<void, NftError>> {
     return this.#run(table, '', changes)
   }

@@ -26,6 +26,8 @@ test.each<[string, Statement]>([
   ['a chain that is two words', verdict('goto a b')],
   ['a jump to nowhere', { kind: 'verdict', verdict: 'jump ' }],
   ['a target with a command', { kind: 'nat', action: 'dnat', family: 'ip', to: { address: '10.0.0.1 drop' } }],
+  ['a port that there is not', { kind: 'redirect', port: 65_536 }],
+  ['a zone that there is not', { kind: 'zone', zone: -1 }],
   ['a map with a command', { kind: 'vmap', key: 'ip daddr', map: 'm drop' }],
 ])('%s is not rendered', (_, statement) => {
   expect(() => renderRule([statement])).toThrow(RangeError)

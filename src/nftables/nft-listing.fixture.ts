@@ -1,8 +1,11 @@
 // What `nft`, which knows nothing of the code under test, says about a namespace.
 import { execFileSync } from 'node:child_process'
-import type { TestNetns } from '../linux/test-netns.fixture.ts'
 
-export function nft(netns: TestNetns, ...words: readonly string[]): string {
+interface Named {
+  readonly name: string
+}
+
+export function nft(netns: Named, ...words: readonly string[]): string {
   return execFileSync('ip', ['netns', 'exec', netns.name, 'nft', ...words], {
     encoding: 'utf8',
     stdio: 'pipe',
@@ -18,7 +21,7 @@ export interface Listing {
 }
 
 /** All of a table, in a form in which equal tables are equal: no handles, nothing that depends on a hash. */
-export function listTable(netns: TestNetns, table: string): Listing {
+export function listTable(netns: Named, table: string): Listing {
   const sets: Record<string, { type: unknown; elements: readonly string[] }> = {}
   const chains: Record<string, { base: unknown; rules: unknown[] }> = {}
   for (const { kind, body } of objectsOf(nft(netns, '-j', '-n', 'list', 'table', ...table.split(' ')))) {

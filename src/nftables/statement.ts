@@ -1,7 +1,7 @@
 import type { Protocol } from './datatype.ts'
 import type { Verdict } from './elements.ts'
 
-// What rules are made of: the part of nft's language that services and policies need, as data. Selectors are spelled
+// What rules are made of: the part of nft's language that services, policies and meshes need, as data. Selectors are spelled
 // as nft spells them, so that a rule here reads like the rule there.
 
 /** How the literals that a selector is compared with are written. */

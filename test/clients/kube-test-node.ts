@@ -215,7 +215,10 @@ function wireVnic(vnic: TestVnic, addresses: readonly string[]): JsonObject {
   }
 }
 
-function kubernetesConfig(kubeconfig: string, { services = false, policy = 'off', mesh }: KubeTestNodeOptions): JsonObject {
+function kubernetesConfig(
+  kubeconfig: string,
+  { services = false, policy = 'off', mesh }: KubeTestNodeOptions,
+): JsonObject {
   return { kubeconfig, policy, ...(mesh !== undefined && { mesh }), ...(services && { services: { enabled: true } }) }
 }
 

@@ -101,6 +101,8 @@ test('the controller needs every right that its roles give, and no other', { tim
 test('the agent’s roles name what its requests are', () => {
   // What the agent asks for is asserted by the requests its tests see; here, that nobody widens it unawares.
   expect([...permissionsOf('vcn-cni-agent')].toSorted()).toEqual([
+    '/events create',
+    '/events patch',
     '/namespaces list',
     '/namespaces watch',
     '/nodes get',

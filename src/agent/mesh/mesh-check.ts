@@ -3,14 +3,15 @@ import type { PodIdentity } from '../../base/attachment.ts'
 import { err, ok, type Result } from '../../base/result.ts'
 import type { HeldRow } from '../../ipam/journal-row.ts'
 import type { MeshPod } from '../../kube/mesh-pod.ts'
-import { formatAnnotationProblem } from '../../mesh/decide-redirection.ts'
+import { formatAnnotationProblem, type MeshDecision } from '../../mesh/decide-redirection.ts'
+import { portRedirectedTo } from '../../mesh/redirected-port.ts'
 import type { Profile, Redirection } from '../../mesh/redirection.ts'
 import type { Fd } from '../../linux/fd.ts'
 import { openPodNetns } from '../pod-netns.ts'
 import { foreignRedirection } from './foreign-redirection.ts'
 import type { MeshHandler } from './mesh-handler.ts'
 import type { NodeMesh } from './node-mesh.ts'
-import { probeRedirection, type RedirectionProbe } from './redirection-probe.ts'
+import { probeRedirection, probeTarget, type RedirectionProbe } from './redirection-probe.ts'
 
 /** Raised when a field changes its meaning or goes away. */
 export const meshCheckVersion = 1
@@ -23,13 +24,19 @@ export interface MeshCheck {
   readonly pod: string
   /** Whose rules the pod should have. Absent: none of ours. */
   readonly profile?: Profile
-  /** In words. */
+  /** What the agent makes of the pod; `invalid`: its annotations cannot be followed, and it runs unmeshed. */
+  readonly kind: MeshDecision['kind'] | 'invalid'
+  /** The same in words. */
   readonly decision: string
+  /** The init container or the plugin that is to redirect the pod's traffic in our place. */
+  readonly doneBy?: string
   /** Whose rules the pod's namespace has. */
   readonly installer: 'vcn-mesh' | 'istio' | 'linkerd' | 'nobody'
   /** Ours; `not wanted`: it is not there, and should not be. `different` and `unwanted`: from what the decision wants now. */
   readonly table: 'as planned' | 'missing' | 'different' | 'not wanted' | 'unwanted'
   readonly probe: RedirectionProbe
+  /** The port of the sidecar that our rules lead the probe to. Absent: to none, or there are none of ours. */
+  readonly probeLeadsTo?: number
 }
 
 export const meshQuestion = z.object({
@@ -56,29 +63,41 @@ export async function checkMesh(pod: PodIdentity, sources: MeshCheckSources): Pr
   const opened = openPodNetns(row.netns)
   if (!opened.ok) return err(opened.error.msg)
   using netns = opened.value
-  const { redirection, decision } = decisionOf(known.value, handler)
+  const { redirection, ...decided } = decisionOf(known.value, handler)
   const found = describeTable(mesh, netns, redirection)
   return ok({
     version: meshCheckVersion,
     node,
     pod: name,
     ...(redirection !== undefined && { profile: redirection.profile }),
-    decision,
+    ...decided,
     installer: found.isThere ? 'vcn-mesh' : (foreignRedirection(netns)?.installer ?? 'nobody'),
     table: found.table,
     probe: await probeRedirection(netns),
+    ...probeEnd(redirection, row.key.ifname),
   })
+}
+
+function probeEnd(redirection: Redirection | undefined, ifname: string): Pick<MeshCheck, 'probeLeadsTo'> {
+  const port = redirection && portRedirectedTo(redirection, { ...probeTarget, ifname, uid: 0, gid: 0 })
+  return port === undefined ? {} : { probeLeadsTo: port }
 }
 
 function decisionOf(
   pod: MeshPod,
   handler: Pick<MeshHandler, 'decide'>,
-): { readonly redirection?: Redirection; readonly decision: string } {
+): Pick<MeshCheck, 'kind' | 'decision' | 'doneBy'> & { readonly redirection?: Redirection } {
   const decided = handler.decide(pod)
-  if (!decided.ok) return { decision: decided.error.map((one) => formatAnnotationProblem(pod, one)).join('; ') }
-  if (decided.value.kind === 'none') return { decision: `not redirected: ${decided.value.because}` }
-  const { redirection } = decided.value
-  return { redirection, decision: `redirected, profile ${redirection.profile}` }
+  if (!decided.ok) {
+    const decision = decided.error.map((one) => formatAnnotationProblem(pod, one)).join('; ')
+    return { kind: 'invalid', decision }
+  }
+  if (decided.value.kind === 'none') {
+    const { kind, because, doneBy } = decided.value
+    return { kind, decision: `not redirected: ${because}`, ...(doneBy !== undefined && { doneBy }) }
+  }
+  const { kind, redirection } = decided.value
+  return { kind, redirection, decision: `redirected, profile ${redirection.profile}` }
 }
 
 function describeTable(

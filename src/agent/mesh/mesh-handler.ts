@@ -114,7 +114,7 @@ export class MeshHandler {
   }
 
   /** By the annotations of today: of those at the time of the ADD nothing is kept. Without them, all is well. */
-  async #check({ pod, netns: path }: CheckRequest): Promise<Result<string, CniError>> {
+  #check({ pod, netns: path }: CheckRequest): Result<string, CniError> {
     const { mesh } = this.#options
     if (mesh === undefined || pod === undefined) return ok('')
     const known = mesh.pods.find(pod)

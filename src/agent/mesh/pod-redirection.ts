@@ -35,16 +35,16 @@ export class PodRedirection {
 
   /** In place of one that is there already. The error is in the kernel's words. */
   async apply(netns: Fd, redirection: Redirection): Promise<Result<void, string>> {
-    using socket = withNetns(netns, () => new NetlinkSocket())
-    using table = new KernelTable(this.#library, meshTableName, netns)
+    const model = redirectionTable(redirection)
     const routing = redirectionRouting(redirection)
-    const routed = routing === undefined ? ok(undefined) : addRouting(socket, routing)
-    if (!routed.ok) return routed
-    const loaded = await table.load(redirectionTable(redirection))
-    if (loaded.ok) return loaded
-    await table.remove()
-    if (routing !== undefined) removeRouting(socket, routing)
-    return err(loaded.error.message)
+    using table = new KernelTable(this.#library, meshTableName, netns)
+    const loaded = await table.loadAtOnce(model)
+    if (!loaded.ok) return err(loaded.error.message)
+    if (routing === undefined) return loaded
+    using socket = withNetns(netns, () => new NetlinkSocket())
+    const routed = addRouting(socket, routing)
+    if (!routed.ok) await table.remove()
+    return routed
   }
 
   isThere(netns: Fd): boolean {

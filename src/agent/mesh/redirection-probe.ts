@@ -15,28 +15,30 @@ export interface RedirectionProbe {
 }
 
 /** Linkerd's validator connects there: documentation's own block (RFC 5737), where nobody is. */
-const target = { address: unwrap(parseIpv4('192.0.2.2')), port: 1404 }
+export const probeTarget = { address: unwrap(parseIpv4('192.0.2.2')), port: 1404 }
 const timeoutMs = 1000
 
 /** Connects out of a pod's namespace, as the root user, who is no sidecar. */
 export async function probeRedirection(netns: Fd): Promise<RedirectionProbe> {
   using conntrack = withNetns(netns, () => new ConntrackTable())
-  const [outcome, port] = await attemptConnection(netns, target, timeoutMs, () => redirectedTo(conntrack))
+  const [outcome, port] = await attemptConnection(netns, probeTarget, timeoutMs, (localPort) =>
+    redirectedTo(conntrack, localPort),
+  )
   return {
-    target: `${target.address}:${target.port}`,
+    target: `${probeTarget.address}:${probeTarget.port}`,
     outcome: nameOf(outcome),
     ...(port !== undefined && { redirectedTo: port }),
   }
 }
 
-async function redirectedTo(conntrack: ConntrackTable): Promise<number | undefined> {
-  const toTarget = await conntrack.select(
+async function redirectedTo(conntrack: ConntrackTable, localPort: number | undefined): Promise<number | undefined> {
+  // A connection whose first answer is a reset is forgotten at once (nf_conntrack_proto_tcp.c).
+  if (localPort === undefined) return undefined
+  const [attempt] = await conntrack.select(
     { family: 4, protocolNumber: protocolNumbers.tcp },
-    ({ original }) => original.destination === target.address && original.destinationPort === target.port,
+    ({ original }) => original.destination === probeTarget.address && original.sourcePort === localPort,
   )
-  // Earlier attempts may still be remembered, without a redirection that came since.
-  const newest = toTarget.toSorted((a, b) => b.timeoutSeconds - a.timeoutSeconds)[0]
-  return newest !== undefined && newest.reply.source !== target.address ? newest.reply.sourcePort : undefined
+  return attempt !== undefined && attempt.reply.source !== probeTarget.address ? attempt.reply.sourcePort : undefined
 }
 
 function nameOf(outcome: ConnectOutcome): RedirectionProbe['outcome'] {
