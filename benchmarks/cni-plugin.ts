@@ -41,16 +41,27 @@ export async function timeAdds(calls: PluginCalls, signal: AbortSignal): Promise
   return elapsedMs
 }
 
+/** The same for a plugin behind another one of the chain, whose answers it is given as `prevResult`. */
+export async function timeChainedAdds(
+  calls: PluginCalls,
+  before: CniPlugin,
+  signal: AbortSignal,
+): Promise<readonly number[]> {
+  return await timeCalls('ADD', calls, (sandbox) => inputWithResult(calls.plugin, 'add', before, sandbox), signal)
+}
+
 /** Detaches every sandbox, with the ADD's result as the runtime remembers it (CNI specification 1.0.0, "DEL"). */
 export async function timeDels(calls: PluginCalls, signal: AbortSignal): Promise<readonly number[]> {
   const { plugin } = calls
-  const inputOf = (sandbox: Sandbox): string => {
-    const path = join(plugin.directory, `${sandbox.containerId}.del.json`)
-    const prevResult: unknown = JSON.parse(readFileSync(answerPath(plugin, 'ADD', sandbox), 'utf8'))
-    writeFileSync(path, JSON.stringify({ ...plugin.netconf, prevResult }))
-    return path
-  }
-  return await timeCalls('DEL', calls, inputOf, signal)
+  return await timeCalls('DEL', calls, (sandbox) => inputWithResult(plugin, 'del', plugin, sandbox), signal)
+}
+
+/** A file with what the runtime gives to `plugin`, and the answer of `giver` to the ADD. */
+function inputWithResult(plugin: CniPlugin, command: 'add' | 'del', giver: CniPlugin, sandbox: Sandbox): string {
+  const path = join(plugin.directory, `${sandbox.containerId}.${command}.json`)
+  const prevResult: unknown = JSON.parse(readFileSync(answerPath(giver, 'ADD', sandbox), 'utf8'))
+  writeFileSync(path, JSON.stringify({ ...plugin.netconf, prevResult }))
+  return path
 }
 
 /** What the sandbox's ADD gave it, without the prefix length. */

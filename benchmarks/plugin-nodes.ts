@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { formatCidr } from '../src/base/cidr.ts'
 import { type Ipv4, ipv4FromNumber, ipv4ToNumber } from '../src/base/ip.ts'
 import { removeNamedNetns } from '../src/linux/netns.ts'
 import { makeNodeNamespaces, podVnic } from '../test/clients/node-links.ts'
 import { referencePlugins, TestNode } from '../test/clients/test-node.ts'
+import { MeshedNode } from '../test/mesh/meshed-node.ts'
 import type { CniPlugin } from './cni-plugin.ts'
 import { placeAsMeasured } from './placement.ts'
 
@@ -49,6 +51,33 @@ export async function startOurNode(
     directory: makeDirectory(directory, node.name),
   }
   return { node, plugin, [Symbol.asyncDispose]: () => node[Symbol.asyncDispose]() }
+}
+
+/** A node with the agent of production and vcn-mesh in the chain, in a cluster. */
+export interface MeshNode extends AsyncDisposable {
+  readonly node: MeshedNode
+  readonly cni: CniPlugin
+  readonly mesh: CniPlugin
+}
+
+export async function startMeshNode(directory: string, addressCount: number): Promise<MeshNode> {
+  const node = await MeshedNode.start({}, { config: { cooldownSeconds: 5, mtuBytes } })
+  const { node: place } = node.cluster
+  node.cluster.publish(podAddresses(addressCount))
+  while ((await node.cluster.free()) < addressCount) await delay(25)
+  placeAsMeasured(place.agentPid)
+  const pluginOf = (name: string): CniPlugin => ({
+    name,
+    program: join(place.binDirectory, name),
+    pluginPath: place.binDirectory,
+    nodeNetnsPath: place.netnsPath,
+    netconf: { cniVersion, name: 'vcn-cni', type: name },
+    directory: makeDirectory(directory, `${place.name}-${name}`),
+  })
+  return {
+    ...{ node, cni: pluginOf('vcn-cni'), mesh: pluginOf('vcn-mesh') },
+    [Symbol.asyncDispose]: () => node[Symbol.asyncDispose](),
+  }
 }
 
 /** A node of the same kind, with Debian's ptp and host-local, and as many addresses. */

@@ -6,7 +6,6 @@ import { NftablesWriter } from '../src/nftables/writer.ts'
 import { policyTableName } from '../src/policy/rule-names.ts'
 import { progress } from './benchmark.ts'
 import { acceptingEstablished, type PodPair, policyTable } from './policy-cases.ts'
-import { median } from './statistics.ts'
 import { measurePath, type Speed } from './throughput-rounds.ts'
 import { measureRequestRate, type PodPath, type TrafficPrograms } from './traffic.ts'
 
@@ -62,15 +61,6 @@ export async function measureLanes(
     progress(`round ${round} of ${rounds}, 1,000 requests/s: ${rates.join(', ')}`)
   }
   return samples
-}
-
-/** The median of the rounds' ratios: a lane is compared with what was measured within seconds of it. */
-export function pairedSpeedRatio(samples: LaneSamples, measure: keyof Speed, lane: Lane, to: Lane): number {
-  const others = samples.get(to) ?? []
-  const ratios = (samples.get(lane) ?? []).map(
-    (speed, round) => speed[measure] / (others[round]?.[measure] ?? Number.NaN),
-  )
-  return median(ratios)
 }
 
 function tableOf(lane: Lane, pods: PodPair): Table | undefined {

@@ -50,6 +50,20 @@ export function medianSpeed(speeds: readonly Speed[]): Speed {
   }
 }
 
+/** The median of the rounds' ratios: a path is compared with what was measured within seconds of it. */
+export function pairedSpeedRatio<Name>(
+  samples: ReadonlyMap<Name, readonly Speed[]>,
+  measure: keyof Speed,
+  name: Name,
+  to: Name,
+): number {
+  const others = samples.get(to) ?? []
+  const ratios = (samples.get(name) ?? []).map(
+    (speed, round) => speed[measure] / (others[round]?.[measure] ?? Number.NaN),
+  )
+  return median(ratios)
+}
+
 /** One round of one path. */
 export async function measurePath(path: PodPath, programs: TrafficPrograms, signal: AbortSignal): Promise<Speed> {
   const rate = (connection: 'kept' | 'new'): Promise<number> =>

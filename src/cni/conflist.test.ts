@@ -97,12 +97,16 @@ describe('merging', () => {
   })
 
   it('changes nothing the second time, and keeps every entry of others in order', () => {
-    const entry = fc.record({ type: fc.constantFrom('vcn-cni', 'portmap', 'istio-cni', 'tuning'), n: fc.nat() })
+    const entry = fc.record({
+      type: fc.constantFrom('vcn-cni', 'vcn-mesh', 'portmap', 'istio-cni', 'tuning'),
+      n: fc.nat(),
+    })
     fc.assert(
-      fc.property(fc.array(entry), (plugins) => {
-        const merged = mergeConflist(listOf(...plugins), ours)
-        const foreign = ({ type }: { readonly type: string }) => !['vcn-cni', 'portmap'].includes(type)
-        expect(mergeConflist(merged, ours)).toEqual(merged)
+      fc.property(fc.array(entry), fc.constantFrom(ours, meshed), (plugins, wanted) => {
+        const merged = mergeConflist(listOf(...plugins), wanted)
+        const foreign = ({ type }: { readonly type: string }) => !['vcn-cni', 'vcn-mesh', 'portmap'].includes(type)
+        expect(mergeConflist(merged, wanted)).toEqual(merged)
+        expect(merged.plugins.filter(({ type }) => type === 'vcn-mesh')).toHaveLength(wanted === meshed ? 1 : 0)
         expect(merged.plugins.filter(foreign)).toEqual(plugins.filter(foreign))
       }),
     )

@@ -14,9 +14,10 @@ export function renderAgentConfig(lab: LabState, node: LabNode): string {
   return stringify({ ...source, ...lab.agent })
 }
 
-function kubernetesSection(kubeconfig: string, { services, policy }: ClusterSettings): object {
+function kubernetesSection(kubeconfig: string, { services, policy, mesh }: ClusterSettings): object {
   // Off is left out, as in most clusters: there the agent must do without the section.
-  return { kubeconfig, policy, ...(services && { services: { enabled: true } }) }
+  const enabled = { enabled: true }
+  return { kubeconfig, policy, ...(services && { services: enabled }), ...(mesh && { mesh: enabled }) }
 }
 
 /** The VNICs of a node as the agent's standalone address source wants them. */

@@ -17,6 +17,8 @@ export interface ClusterPaths {
   readonly controllerPidFile: string
   /** What containers print. */
   readonly podLogs: string
+  /** Certificates of the sidecars, and who has one. */
+  readonly mesh: string
 }
 
 export function clusterPaths(lab: string): ClusterPaths {
@@ -33,5 +35,6 @@ export function clusterPaths(lab: string): ClusterPaths {
     controllerLog: `${directory}/controller.log`,
     controllerPidFile: `${directory}/controller.pid`,
     podLogs: `${directory}/pod-logs`,
+    mesh: `${directory}/mesh`,
   }
 }

@@ -12,6 +12,8 @@ export interface ClusterSettings {
   readonly services: boolean
   /** Who enforces network policies on the nodes, as in the agents' configuration. */
   readonly policy: PolicyEngineName
+  /** Whether the agents install the redirection of pods with a sidecar (plugin vcn-mesh). */
+  readonly mesh: boolean
   readonly elastic: ElasticWishes
   readonly controller: ControllerSettings
   readonly cloud: CloudTimes
@@ -91,6 +93,7 @@ export const clusterSettingsSchema: z.ZodType<ClusterSettings> = z.strictObject(
   maxPodCount: z.int().min(1).max(1000).default(110),
   services: z.boolean().default(true),
   policy: z.enum(policyEngines, `must be ${policyEngines.join(', ')}`).default('vcn'),
+  mesh: z.boolean().default(true),
   elastic: elastic.prefault({}),
   controller: controller.prefault({}),
   cloud: cloud.prefault({}),

@@ -36,12 +36,11 @@ test.each<readonly [sentence: string, ask: () => string, answer: string]>([
 const fromOnePort = (as?: Question['as']): string =>
   bench.ask(outside.ipv4, 53, { ...udp, source: pod.ipv4, sourcePort: 40_000, ...(as && { as }) })
 
-test('a port that the application has asked from serves the sidecar, and the other way round', () => {
-  expect([fromOnePort(), fromOnePort(sidecar), fromOnePort()]).toEqual([
-    'sidecar:15053',
-    'resolver:53',
-    'sidecar:15053',
-  ])
+test.each([
+  ['user', { uid: 1337, gid: 5000 }],
+  ['group', { uid: 5000, gid: 1337 }],
+])("a port that the application has asked from serves the sidecar's %s, and the other way round", (_, who) => {
+  expect([fromOnePort(), fromOnePort(who), fromOnePort()]).toEqual(['sidecar:15053', 'resolver:53', 'sidecar:15053'])
 })
 
 test('without zones the sidecar would ask itself', () => {

@@ -23,7 +23,7 @@ describe('whose rules', () => {
     ...pod,
     containers: [init(name), ...pod.containers],
   })
-  test.each<Row>([
+  const rows: readonly Row[] = [
     ['a pod without sidecar', 'it has no sidecar', meshPod({})],
     ['a pod that Istio injected', 'istio', istio],
     ['one with a container of the name alone', 'it has no sidecar', meshPod({}, [container('istio-proxy')])],
@@ -74,7 +74,9 @@ describe('whose rules', () => {
       'linkerd',
       meshPod(traffic({ excludeInboundPorts: 'x' }), [container('linkerd-proxy')]),
     ],
-  ])('%s: %s', (...[, expected, pod, surroundings]: Row) => {
+  ]
+  const cases = rows.map(([name, expected, pod, surroundings = {}]) => [name, expected, pod, surroundings] as const)
+  test.each(cases)('%s: %s', (_, expected, pod, surroundings) => {
     expect(outcome(pod, surroundings)).toBe(expected)
   })
 })

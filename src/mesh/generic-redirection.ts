@@ -1,8 +1,8 @@
 import type { AnnotationReader } from './annotation-reader.ts'
-import type { Inbound, Redirection } from './redirection.ts'
+import type { Redirection } from './redirection.ts'
 
 const mesh = 'mesh.vcn-cni.io'
-const modes: Readonly<Record<string, Inbound['mode']>> = { REDIRECT: 'redirect', TPROXY: 'tproxy' }
+const modes = { REDIRECT: 'redirect', TPROXY: 'tproxy' } as const
 
 /** For a sidecar of whatever make, by annotations of our own. What has no port is not redirected. */
 export function genericRedirection(annotations: AnnotationReader): Redirection {
@@ -15,11 +15,12 @@ export function genericRedirection(annotations: AnnotationReader): Redirection {
   const isOutward = outboundPort !== undefined || dnsPort !== undefined
   if (isOutward && annotations.problems.length === 0 && proxy.uids.length + proxy.gids.length === 0)
     annotations.report(`${mesh}/proxy-uid`, 'is missing: without it (or proxy-gid) the proxy would be sent to itself')
+  const includedPorts = annotations.portList(`${mesh}/include-outbound-ports`)
   const mode = modes[annotations.oneOf(`${mesh}/interception-mode`, ['REDIRECT', 'TPROXY']) ?? 'REDIRECT']
   return {
     profile: 'generic',
     inbound: {
-      mode: inboundPort === undefined || mode === undefined ? 'off' : mode,
+      mode: inboundPort === undefined ? 'off' : mode,
       proxyPort: inboundPort ?? 0,
       ports: annotations.portList(`${mesh}/include-inbound-ports`) ?? 'all',
       excludedPorts: annotations.ports(`${mesh}/exclude-inbound-ports`) ?? [],
@@ -28,9 +29,10 @@ export function genericRedirection(annotations: AnnotationReader): Redirection {
     outbound: {
       isOn: outboundPort !== undefined,
       proxyPort: outboundPort ?? 0,
-      ports: annotations.portList(`${mesh}/include-outbound-ports`) ?? [],
+      ports: includedPorts ?? [],
       excludedPorts: annotations.ports(`${mesh}/exclude-outbound-ports`) ?? [],
-      blocks: annotations.blockList(`${mesh}/include-outbound-cidrs`) ?? 'all',
+      // Ports alone mean those ports; with Istio's annotations they would add nothing to all addresses.
+      blocks: annotations.blockList(`${mesh}/include-outbound-cidrs`) ?? (includedPorts === undefined ? 'all' : []),
       excludedBlocks: annotations.blocks(`${mesh}/exclude-outbound-cidrs`) ?? [],
     },
     proxy,

@@ -90,7 +90,12 @@ describe('with the sidecar running', () => {
       `server:80 from ${pod.ipv4}`,
     ],
     [
-      'so do those of its group',
+      'so do those of its user alone',
+      () => bench.ask(outside.ipv4, 80, { as: { uid: 1337, gid: 5000 } }),
+      `server:80 from ${pod.ipv4}`,
+    ],
+    [
+      'so do those of its group alone',
       () => bench.ask(outside.ipv4, 80, { as: { uid: 5000, gid: 1337 } }),
       `server:80 from ${pod.ipv4}`,
     ],
@@ -117,6 +122,11 @@ describe('with the sidecar running', () => {
       'it reaches it from 127.0.0.6',
       () => bench.ask(pod.ipv4, 8080, { as: sidecar, source: '127.0.0.6' }),
       'app:8080 from 127.0.0.6',
+    ],
+    [
+      "the application in the sidecar's group reaches itself",
+      () => bench.ask(pod.ipv4, 8080, { as: { uid: 5000, gid: 1337 } }),
+      `app:8080 from ${pod.ipv4}`,
     ],
     [
       "what it sends to its own pod comes in like a client's",
@@ -237,6 +247,12 @@ describe('with TPROXY', () => {
       () => bench.ask(pod.ipv6, 8080, { as: transparent }),
       `sidecar:15006 for ${pod.ipv6} 8080, app:8080 from ${pod.ipv6}`,
     ],
+    [
+      'it reaches the application from 127.0.0.6',
+      () => bench.ask(pod.ipv4, 8080, { as: transparent, source: '127.0.0.6' }),
+      'app:8080 from 127.0.0.6',
+    ],
+    ['so it does from ::6', () => bench.ask(pod.ipv6, 8080, { as: transparent, source: '::6' }), 'app:8080 from ::6'],
     [
       'a sidecar that is no root does so by NAT',
       () => bench.ask(pod.ipv4, 8080, { as: sidecar }),

@@ -139,6 +139,19 @@ test.each<readonly [string, MeshPod, object]>([
     },
   ],
   [
+    'a generic proxy of two ports alone',
+    genericPod({ 'outbound-port': '9002', 'proxy-uid': '5', 'include-outbound-ports': '80,443' }),
+    {
+      outbound: {
+        ports: [
+          { from: 80, to: 80 },
+          { from: 443, to: 443 },
+        ],
+        blocks: [],
+      },
+    },
+  ],
+  [
     'a generic proxy by TPROXY',
     genericPod({ 'inbound-port': '9001', 'interception-mode': 'TPROXY', 'exclude-inbound-sources': '10.0.0.0/8' }),
     {

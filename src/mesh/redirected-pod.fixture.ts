@@ -41,11 +41,16 @@ export class RedirectedPod implements Disposable {
   constructor(inner: Namespace, outer: Namespace) {
     this.pod = inner
     this.outside = outer
-    this.#connect('eth0', [`${pod.ipv4}/24`, `${pod.ipv6}/64`], [`${outside.ipv4}/24`, `${outside.ipv6}/64`])
-    this.#connect('net1', [`${pod.net1}/24`], [`${outside.net1}/24`])
-    this.pod.ip(`route add default via ${outside.ipv4}`)
-    this.pod.ip(`route add default via ${outside.ipv6}`)
-    this.outside.ip(`address add ${outside.far}/32 dev lo`)
+    try {
+      this.#connect('eth0', [`${pod.ipv4}/24`, `${pod.ipv6}/64`], [`${outside.ipv4}/24`, `${outside.ipv6}/64`])
+      this.#connect('net1', [`${pod.net1}/24`], [`${outside.net1}/24`])
+      this.pod.ip(`route add default via ${outside.ipv4}`)
+      this.pod.ip(`route add default via ${outside.ipv6}`)
+      this.outside.ip(`address add ${outside.far}/32 dev lo`)
+    } catch (error) {
+      this[Symbol.dispose]()
+      throw error
+    }
   }
 
   /** In place of what was loaded before, as the agent does it. */

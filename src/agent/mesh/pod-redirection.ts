@@ -64,9 +64,10 @@ export class PodRedirection {
 function addRouting(socket: NetlinkSocket, routing: RedirectionRouting): Result<void, string> {
   for (const family of families) {
     const { rule, route } = routingOf(family, routing)
-    // Already there: a repeated ADD. Where IPv6 is off, nothing of it is to be delivered.
-    const refusal =
-      ask(socket, replaceRoute(route), family === 6 ? withoutIpv6 : []) ?? ask(socket, addRule(rule), ['EEXIST'])
+    // Where IPv6 is off, nothing of it is to be delivered.
+    const tolerated = family === 6 ? withoutIpv6 : []
+    // The rule may be there already: a repeated ADD.
+    const refusal = ask(socket, replaceRoute(route), tolerated) ?? ask(socket, addRule(rule), [...tolerated, 'EEXIST'])
     if (refusal === undefined) continue
     removeRouting(socket, routing)
     return err(`routing for transparent proxying, IPv${family}: ${refusal.message}`)

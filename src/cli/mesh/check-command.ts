@@ -14,24 +14,28 @@ const timeoutMs = 10_000
 const exitCodes = { somethingIsWrong: 1, couldNotBeAsked: 2 } as const
 
 export function meshCheckCommand(): Command {
-  return new Command('check')
-    .description(
-      'whether a pod of this node has the redirection of a service mesh, by whose rules, and what becomes of a connection; ' +
-        'ends with exit code 1 when something is wrong, with 2 when it could not be asked',
-    )
-    .argument('<pod>', 'NAMESPACE/POD, or a pod of namespace default')
-    .option('--socket <path>', 'socket of the agent', defaultSocketPath)
-    .option('--json', 'for programs: what the agent answered, and what is wrong (`problems`)', false)
-    .action(async (pod: string, flags: MeshCheckFlags) => {
-      try {
-        const check = await fetchMeshCheck(flags.socket, parsePod(pod), AbortSignal.timeout(timeoutMs))
-        print(check, flags)
-      } catch (error) {
-        if (!(error instanceof CliError)) throw error
-        process.stderr.write(`vcnctl: ${error.message}\n`)
-        process.exitCode = exitCodes.couldNotBeAsked
-      }
-    })
+  return (
+    new Command('check')
+      .description(
+        'whether a pod of this node has the redirection of a service mesh, by whose rules, and what becomes of a connection; ' +
+          'ends with exit code 1 when something is wrong, with 2 when it could not be asked',
+      )
+      .argument('<pod>', 'NAMESPACE/POD, or a pod of namespace default')
+      .option('--socket <path>', 'socket of the agent', defaultSocketPath)
+      .option('--json', 'for programs: what the agent answered, and what is wrong (`problems`)', false)
+      // Also where the command line itself is wrong.
+      .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : exitCodes.couldNotBeAsked))
+      .action(async (pod: string, flags: MeshCheckFlags) => {
+        try {
+          const check = await fetchMeshCheck(flags.socket, parsePod(pod), AbortSignal.timeout(timeoutMs))
+          print(check, flags)
+        } catch (error) {
+          if (!(error instanceof CliError)) throw error
+          process.stderr.write(`vcnctl: ${error.message}\n`)
+          process.exitCode = exitCodes.couldNotBeAsked
+        }
+      })
+  )
 }
 
 function print(check: MeshCheck, { json }: MeshCheckFlags): void {

@@ -36,7 +36,9 @@ function rulesText({ installer, table }: MeshCheck): string {
       return 'by vcn-mesh, as planned'
     case 'different':
       return 'by vcn-mesh, but not as planned'
-    default:
+    case 'unwanted':
+    case 'not wanted':
+    case 'missing':
       return 'by vcn-mesh, though it has nothing to do here'
   }
 }

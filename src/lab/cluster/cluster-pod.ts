@@ -26,6 +26,9 @@ export interface PodContainer {
   readonly env: readonly EnvEntry[]
   readonly ports: readonly ContainerPort[]
   readonly readinessProbe?: Probe | undefined
+  /** Of the process; absent: root. */
+  readonly runAsUser?: number | undefined
+  readonly runAsGroup?: number | undefined
   /** Between the request to end and SIGTERM; a part of the grace period. */
   readonly preStopMs: number
 }
@@ -119,12 +122,15 @@ const container = z
       )
       .nullish(),
     readinessProbe: probe.optional(),
+    securityContext: z.object({ runAsUser: z.int().optional(), runAsGroup: z.int().optional() }).nullish(),
     lifecycle: z
       .object({ preStop: z.object({ sleep: z.object({ seconds: z.number() }).optional() }).optional() })
       .optional(),
   })
-  .transform(({ command, args, env: entries, ports, lifecycle, ...rest }) => ({
+  .transform(({ command, args, env: entries, ports, lifecycle, securityContext, ...rest }) => ({
     ...rest,
+    runAsUser: securityContext?.runAsUser,
+    runAsGroup: securityContext?.runAsGroup,
     preStopMs: (lifecycle?.preStop?.sleep?.seconds ?? 0) * 1000,
     command: [...(command ?? []), ...(command === undefined || command === null ? [] : (args ?? []))],
     env: entries ?? [],

@@ -110,7 +110,8 @@ export class Cluster implements AsyncDisposable {
     if (server !== undefined) {
       mkdirSync(this.#paths.podLogs, { recursive: true })
       const logDirectory = this.#paths.podLogs
-      const options = { client, server, lab: () => this.#lab, logDirectory, logger: this.#logger }
+      const meshDirectory = this.#paths.mesh
+      const options = { client, server, lab: () => this.#lab, logDirectory, meshDirectory, logger: this.#logger }
       this.#nodeSide = runNodeSide(options, signal).catch((error: unknown) => {
         if (!signal.aborted) this.#logger.error('lab.node-side.failed', { error })
       })

@@ -75,7 +75,10 @@ export class Container {
 
   start(): void {
     const { container, netns, logFile, pod, address } = this.#options
-    const command = container.command.length === 0 ? ['sleep', 'infinity'] : container.command
+    const command = [
+      ...asUser(container),
+      ...(container.command.length === 0 ? ['sleep', 'infinity'] : container.command),
+    ]
     mkdirSync(dirname(logFile), { recursive: true })
     const log = openSync(logFile, 'a', 0o644)
     const startedAtMs = Date.now()
@@ -164,6 +167,12 @@ export class Container {
       // the whole group has ended
     }
   }
+}
+
+/** setpriv(1) becomes the command itself. */
+function asUser({ runAsUser, runAsGroup = runAsUser }: PodContainer): readonly string[] {
+  if (runAsUser === undefined) return []
+  return ['setpriv', `--reuid=${runAsUser}`, `--regid=${runAsGroup ?? runAsUser}`, '--clear-groups', '--']
 }
 
 /** Of the downward API what programs ask for most; nothing of this process's own but PATH. */

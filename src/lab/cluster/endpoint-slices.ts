@@ -22,6 +22,8 @@ export interface SelectingService extends KubeObject {
   readonly metadata: ObjectMeta & { readonly namespace: string }
   /** Empty: somebody else says what its endpoints are. */
   readonly selector: Readonly<Record<string, string>>
+  /** Virtual addresses; none of a headless one. */
+  readonly clusterIps: readonly string[]
   readonly publishNotReadyAddresses: boolean
   readonly ports: readonly {
     readonly name: string
@@ -36,6 +38,7 @@ const service: z.ZodType<SelectingService> = z
     metadata: objectMeta,
     spec: z.object({
       selector: z.record(z.string(), z.string()).nullish(),
+      clusterIP: z.string().optional(),
       publishNotReadyAddresses: z.boolean().default(false),
       ports: z
         .array(
@@ -52,6 +55,7 @@ const service: z.ZodType<SelectingService> = z
   .transform(({ metadata, spec }) => ({
     metadata: { ...metadata, namespace: metadata.namespace ?? 'default' },
     selector: spec.selector ?? {},
+    clusterIps: spec.clusterIP === undefined || ['', 'None'].includes(spec.clusterIP) ? [] : [spec.clusterIP],
     publishNotReadyAddresses: spec.publishNotReadyAddresses,
     ports: spec.ports ?? [],
   }))
@@ -126,10 +130,12 @@ function slicesOf(
   }))
 }
 
-function isBehind({ metadata, selector }: SelectingService, pod: ClusterPod): boolean {
-  const isSelected = Object.entries(selector).every(([key, value]) => pod.metadata.labels[key] === value)
+/** Has an address, and is of the service's pods. A service without a selector has none. */
+export function isBehind({ metadata, selector }: SelectingService, pod: ClusterPod): boolean {
+  const labels = Object.entries(selector)
   return (
-    isSelected &&
+    labels.length > 0 &&
+    labels.every(([key, value]) => pod.metadata.labels[key] === value) &&
     !isPodOver(pod) &&
     pod.metadata.namespace === metadata.namespace &&
     statusText(pod, 'podIP') !== undefined

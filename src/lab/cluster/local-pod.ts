@@ -2,6 +2,7 @@ import type { PodRecord } from '../lab-store.ts'
 import { endProcesses, processesIn } from '../process-scan.ts'
 import type { ClusterPod } from './cluster-pod.ts'
 import { Container } from './container.ts'
+import { withSidecarCommand } from './pod-sidecar.ts'
 import type { ContainerObservation } from './pod-status.ts'
 
 export interface LocalPodOptions {
@@ -9,6 +10,7 @@ export interface LocalPodOptions {
   readonly record: PodRecord
   readonly nodeNetns: string
   readonly logDirectory: string
+  readonly meshDirectory: string
   readonly changed: () => void
 }
 
@@ -27,10 +29,11 @@ export class LocalPod {
   }
 
   /** What runs in its namespace already was started by a process that is gone: nobody would hear of its end. */
-  async start({ pod, record, nodeNetns, logDirectory, changed }: LocalPodOptions): Promise<void> {
+  async start({ pod, record, nodeNetns, logDirectory, meshDirectory, changed }: LocalPodOptions): Promise<void> {
     await endProcesses(() => processesIn([record.netns]))
     const { netns, address = '' } = record
-    this.#containers = pod.containers.map((container) => {
+    const containers = await Promise.all(pod.containers.map((one) => withSidecarCommand(one, pod, meshDirectory)))
+    this.#containers = containers.map((container) => {
       const logFile = `${logDirectory}/${pod.metadata.namespace}_${pod.metadata.name}_${container.name}.log`
       return new Container({ pod, container, netns, nodeNetns, address, logFile, changed })
     })

@@ -13,6 +13,7 @@ import { StatusError } from '../kube-api/status-error.ts'
 import { type ClusterPod, clusterPods } from './cluster-pod.ts'
 import { writeEndpointSlices } from './endpoint-slice-writer.ts'
 import { endpointSlices, managedBy, services } from './endpoint-slices.ts'
+import { MeshPeersWriter } from './mesh-peers.ts'
 import { PodRunner } from './pod-runner.ts'
 import { planBindings } from './pod-scheduler.ts'
 
@@ -21,6 +22,7 @@ export interface NodeSideOptions {
   readonly server: KubeApiServer
   readonly lab: () => LabState
   readonly logDirectory: string
+  readonly meshDirectory: string
   readonly logger: Logger
 }
 
@@ -50,19 +52,25 @@ export async function runNodeSide(options: NodeSideOptions, signal: AbortSignal)
   const runner = new PodRunner({ ...options, pods: pods.cache, events })
   runners.push(runner)
   for (const pod of pods.cache.snapshot().objects.values()) look(pod)
+  const listed = <T extends KubeObject>(cache: ObjectCache<T>): readonly T[] => [...cache.snapshot().objects.values()]
   const schedule = (): Promise<boolean> => {
-    const listed = <T extends KubeObject>(cache: ObjectCache<T>): readonly T[] => [...cache.snapshot().objects.values()]
     for (const { pod, node } of planBindings(listed(pods.cache), listed(allNodes.cache)))
       bind(options.server, pod, node)
     return Promise.resolve(true)
   }
   const caches = { pods: pods.cache, services: allServices.cache, nodes: allNodes.cache, slices: slices.cache }
   const publish = (): Promise<boolean> => writeEndpointSlices({ client, logger, ...caches }, signal)
+  const peers = new MeshPeersWriter(options.meshDirectory)
+  const tellPeers = (): Promise<boolean> => {
+    peers.write(listed(allServices.cache), listed(pods.cache))
+    return Promise.resolve(true)
+  }
   await Promise.all([
     ...running,
     events.run(signal),
     runner.run(signal),
     repeatOnChange([pods.cache, allNodes.cache], schedule, signal),
+    repeatOnChange([pods.cache, allServices.cache], tellPeers, signal),
     repeatOnChange([pods.cache, allServices.cache, allNodes.cache, slices.cache], publish, signal),
   ])
 }

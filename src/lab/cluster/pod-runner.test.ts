@@ -82,6 +82,7 @@ class Rig implements AsyncDisposable {
       server,
       lab: () => lab,
       logDirectory: `/run/vcn-lab/${lab.name}/pod-logs`,
+      meshDirectory: `/run/vcn-lab/${lab.name}/mesh`,
       logger: silentLogger,
     }
     const running = runNodeSide(options, stopped.signal).catch(() => undefined)

@@ -21,6 +21,7 @@ export interface PodRunnerOptions {
   /** The lab as it is now: nodes come and go. */
   readonly lab: () => LabState
   readonly logDirectory: string
+  readonly meshDirectory: string
   readonly logger: Logger
 }
 
@@ -126,9 +127,10 @@ export class PodRunner {
   }
 
   async #start(key: string, pod: ClusterPod, local: LocalPod): Promise<void> {
-    const { logDirectory } = this.#options
+    const { logDirectory, meshDirectory } = this.#options
     const nodeNetns = this.#node(pod.nodeName ?? '')?.netns ?? ''
-    await local.start({ pod, record: local.record, nodeNetns, logDirectory, changed: () => this.look(key) })
+    const changed = (): void => this.look(key)
+    await local.start({ pod, record: local.record, nodeNetns, logDirectory, meshDirectory, changed })
   }
 
   async #report(

@@ -27,6 +27,7 @@ import {
   without,
 } from './objects.ts'
 import type { Resource } from './resources.ts'
+import { injectSidecar } from './sidecar-injection.ts'
 import { allocateService } from './service-addresses.ts'
 import {
   alreadyExists,
@@ -50,7 +51,8 @@ export function createObject(state: ApiState, target: Target, body: JsonValue, o
     throw new StatusError(500, 'InternalError', 'resourceVersion should not be set on objects to be created')
   }
   checkNamespace(state, at)
-  const initial = initialObject(state, at, toStored(named, resource, state))
+  const admitted = resource.storage === 'pods' ? injectSidecar(named, subjectOf(at)) : named
+  const initial = initialObject(state, at, toStored(admitted, resource, state))
   const completed = complete(state, initial, resource)
   check(completed, resource, subjectOf(at), undefined)
   if (state.store.get(keyOf(at)) !== undefined) throw alreadyExists(subjectOf(at))

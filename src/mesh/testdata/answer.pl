@@ -1,52 +1,133 @@
 # Listens on ports of both families until its standard input ends, and tells whoever connects who answered.
-# answer.pl NAME PROTOCOL:PORT[:HOW]...   HOW: forward (to the original destination, from 127.0.0.6 or ::6),
-# outward (the same, from any address), transparent (as TPROXY wants it, forwarding with the client's address).
-use strict; use warnings; use Socket qw(:DEFAULT inet_pton inet_ntop pack_sockaddr_in6 unpack_sockaddr_in6 AF_INET6 IPPROTO_IPV6 IPV6_V6ONLY);
-use constant { SO_ORIGINAL_DST => 80, IP_TRANSPARENT => 19, IPV6_TRANSPARENT => 75, SO_MARK => 36, MARK => 1337 };
-$| = 1; $SIG{CHLD} = 'IGNORE';
-my ($name, @specs) = @ARGV;
-my (@listeners, %own);
-sub place { my ($address) = @_;
-  return () unless defined $address && length($address) >= 16;
-  my $v6 = unpack('S', $address) == AF_INET6;
-  my $exact = substr($address, 0, $v6 ? 28 : 16); # XS does not see through substr's magic
-  my ($port, $host) = $v6 ? unpack_sockaddr_in6("$exact") : unpack_sockaddr_in("$exact");
-  return (inet_ntop($v6 ? AF_INET6 : AF_INET, $host), $port) }
-sub packed { my ($host, $port) = @_; return $host =~ /:/ ? pack_sockaddr_in6($port, inet_pton(AF_INET6, $host)) : pack_sockaddr_in($port, inet_pton(AF_INET, $host)) }
-sub transparent { my ($s, $v6) = @_; setsockopt($s, $v6 ? 41 : 0, $v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, 1) or die "transparent: $!" }
-for (@specs) {
-  my ($protocol, $port, $how) = split /:/; $how //= ''; $own{$port} = 1;
-  for my $v6 (0, 1) {
-    socket(my $s, $v6 ? AF_INET6 : AF_INET, $protocol eq 'tcp' ? SOCK_STREAM : SOCK_DGRAM, 0) or die $!;
-    setsockopt($s, SOL_SOCKET, SO_REUSEADDR, 1); setsockopt($s, IPPROTO_IPV6, IPV6_V6ONLY, 1) if $v6;
-    transparent($s, $v6) if $how eq 'transparent';
-    # Datagrams have no connection: the answer must come from where NAT sent the question.
-    my $host = $protocol eq 'tcp' ? ($v6 ? '::' : '0.0.0.0') : ($v6 ? '::1' : '127.0.0.1');
-    $host = $v6 ? '::' : '0.0.0.0' if $how eq 'any';
-    bind($s, packed($host, $port)) or die "$port: $!"; listen($s, 64) if $protocol eq 'tcp';
-    push @listeners, [$s, $protocol, $port, $how, $v6];
-  } }
+#
+#   answer.pl NAME PROTOCOL:PORT[:HOW]...
+#
+# Without HOW it answers itself. The others connect to where the client wanted to go, and tell that and the answer:
+#   forward      from 127.0.0.6 or ::6, as Istio's sidecar does inbound
+#   outward      from an address that the kernel chooses
+#   transparent  from the client's address, listening as TPROXY wants it
+# and of UDP, any listens on all addresses instead of loopback alone.
+use strict;
+use warnings;
+use Socket qw(:DEFAULT inet_pton inet_ntop pack_sockaddr_in6 unpack_sockaddr_in6 AF_INET6 IPPROTO_IPV6 IPV6_V6ONLY);
+use constant { SOL_IP => 0, SOL_IPV6 => 41, SO_ORIGINAL_DST => 80, SO_MARK => 36 };
+use constant { IP_TRANSPARENT => 19, IPV6_TRANSPARENT => 75 };
+use constant { SIDECAR_MARK => 1337, SECONDS => 3 };
+
+$| = 1;
+$SIG{CHLD} = 'IGNORE';
+my ( $name, @specs ) = @ARGV;
+my %own;
+my @listeners = map { listeners( split /:/ ) } @specs;
 print "ready\n";
-sub onward { my ($how, $v6, $host, $port, $client) = @_;
-  return 'loop' if $own{$port};
-  socket(my $s, $v6 ? AF_INET6 : AF_INET, SOCK_STREAM, 0) or die $!;
-  if ($how eq 'forward') { bind($s, packed($v6 ? '::6' : '127.0.0.6', 0)) or return "bind: $!" }
-  if ($how eq 'transparent') { transparent($s, $v6); setsockopt($s, SOL_SOCKET, SO_MARK, MARK) or die $!; bind($s, packed($client, 0)) or return "bind: $!" }
-  local $SIG{ALRM} = sub { die "timeout\n" }; alarm 3;
-  my $answer = eval { connect($s, packed($host, $port)) or die "$!\n"; <$s> } // $@; alarm 0; chomp $answer; return $answer }
+
 while (1) {
-  my $bits = ''; vec($bits, fileno($_->[0]), 1) = 1 for @listeners; vec($bits, fileno(STDIN), 1) = 1;
-  select($bits, undef, undef, undef) > 0 or next;
-  exit 0 if vec($bits, fileno(STDIN), 1);
-  for (@listeners) {
-    my ($s, $protocol, $port, $how, $v6) = @$_; next unless vec($bits, fileno($s), 1);
-    if ($protocol eq 'udp') { my $from = recv($s, my $question, 512, 0); send($s, "$name:$port", 0, $from) if defined $from; next }
-    my $peer = accept(my $c, $s) or next;
-    if (fork() == 0) {
-      my ($client) = place($peer);
-      # TPROXY leaves the destination as it was; what came by NAT is at the own port.
-      my ($host, $to) = place(getsockname($c));
-      if ($own{$to}) { my ($before, $port) = place(getsockopt($c, $v6 ? 41 : 0, SO_ORIGINAL_DST)); ($host, $to) = ($before, $port) if defined $before }
-      my $line = $how eq '' ? "$name:$port from $client" : "$name:$port for $host $to, " . onward($how, $v6, $host, $to, $client);
-      syswrite $c, "$line\n"; shutdown($c, 1); sysread $c, my $rest, 1; exit 0 }
-    close $c } }
+    my $bits = '';
+    vec( $bits, fileno($_), 1 ) = 1 for *STDIN, map { $_->{socket} } @listeners;
+    next unless select( $bits, undef, undef, undef ) > 0;
+    exit 0 if vec( $bits, fileno(STDIN), 1 );
+    for my $listener (@listeners) {
+        next unless vec( $bits, fileno( $listener->{socket} ), 1 );
+        $listener->{protocol} eq 'udp' ? answer_datagram($listener) : answer_connection($listener);
+    }
+}
+
+sub listeners {
+    my ( $protocol, $port, $how ) = @_;
+    $own{$port} = 1;
+    return map {
+        { socket => listening( $_, $protocol, $port, $how // '' ), protocol => $protocol, port => $port, how => $how // '', v6 => $_ }
+    } 0, 1;
+}
+
+sub listening {
+    my ( $v6, $protocol, $port, $how ) = @_;
+    my $socket = opened( $v6, $protocol );
+    setsockopt( $socket, SOL_SOCKET, SO_REUSEADDR, 1 ) or die "reuse: $!";
+    setsockopt( $socket, IPPROTO_IPV6, IPV6_V6ONLY, 1 ) or die "v6only: $!" if $v6;
+    make_transparent( $socket, $v6 ) if $how eq 'transparent';
+
+    # A datagram's answer must come from the address that NAT gave its question.
+    my $everywhere = $protocol eq 'tcp' || $how eq 'any';
+    my $host = $everywhere ? ( $v6 ? '::' : '0.0.0.0' ) : ( $v6 ? '::1' : '127.0.0.1' );
+    bind( $socket, packed( $host, $port ) ) or die "$port: $!";
+    listen( $socket, 64 ) or die "$port: $!" if $protocol eq 'tcp';
+    return $socket;
+}
+
+sub answer_datagram {
+    my ($listener) = @_;
+    my $from = recv( $listener->{socket}, my $question, 512, 0 );
+    send( $listener->{socket}, "$name:$listener->{port}", 0, $from ) if defined $from;
+}
+
+sub answer_connection {
+    my ($listener) = @_;
+    my $peer = accept( my $connection, $listener->{socket} ) or return;
+    return if fork() != 0;
+    my ($client) = place($peer);
+    my $answer = "$name:$listener->{port} ";
+    if ( $listener->{how} eq '' ) { $answer .= "from $client" }
+    else {
+        my ( $host, $port ) = wanted( $connection, $listener->{v6} );
+        $answer .= "for $host $port, " . onward( $listener, $host, $port, $client );
+    }
+    syswrite $connection, "$answer\n";
+    shutdown( $connection, 1 );
+    sysread $connection, my $rest, 1;
+    exit 0;
+}
+
+# TPROXY leaves the destination as it was; what came by NAT arrived at a port of ours.
+sub wanted {
+    my ( $connection, $v6 ) = @_;
+    my @arrived = place( getsockname($connection) );
+    return @arrived unless $own{ $arrived[1] };
+    my $before = getsockopt( $connection, $v6 ? SOL_IPV6 : SOL_IP, SO_ORIGINAL_DST );
+    return defined $before ? place($before) : @arrived;
+}
+
+sub onward {
+    my ( $listener, $host, $port, $client ) = @_;
+    my ( $how, $v6 ) = @{$listener}{qw(how v6)};
+    return 'loop' if $own{$port};
+    my $socket = opened( $v6, 'tcp' );
+    my $source = $how eq 'forward' ? ( $v6 ? '::6' : '127.0.0.6' ) : $how eq 'transparent' ? $client : undef;
+    if ( $how eq 'transparent' ) {
+        make_transparent( $socket, $v6 );
+        setsockopt( $socket, SOL_SOCKET, SO_MARK, SIDECAR_MARK ) or return "mark: $!";
+    }
+    if ( defined $source ) { bind( $socket, packed( $source, 0 ) ) or return "bind: $!" }
+    local $SIG{ALRM} = sub { die "nothing\n" };
+    alarm SECONDS;
+    my $answer = eval { connect( $socket, packed( $host, $port ) ) or die "$!\n"; <$socket> // "nothing\n" } // $@;
+    alarm 0;
+    chomp $answer;
+    return $answer;
+}
+
+sub opened {
+    my ( $v6, $protocol ) = @_;
+    socket( my $socket, $v6 ? AF_INET6 : AF_INET, $protocol eq 'tcp' ? SOCK_STREAM : SOCK_DGRAM, 0 ) or die "socket: $!";
+    return $socket;
+}
+
+sub make_transparent {
+    my ( $socket, $v6 ) = @_;
+    my @option = $v6 ? ( SOL_IPV6, IPV6_TRANSPARENT ) : ( SOL_IP, IP_TRANSPARENT );
+    setsockopt( $socket, $option[0], $option[1], 1 ) or die "transparent: $!";
+}
+
+sub packed {
+    my ( $host, $port ) = @_;
+    return $host =~ /:/ ? pack_sockaddr_in6( $port, inet_pton( AF_INET6, $host ) ) : pack_sockaddr_in( $port, inet_aton($host) );
+}
+
+# Host and port of a socket's address.
+sub place {
+    my ($address) = @_;
+    my $v6 = unpack( 'S', $address ) == AF_INET6;
+    my $exact = substr $address, 0, $v6 ? 28 : 16;
+    my ( $port, $host ) = $v6 ? unpack_sockaddr_in6($exact) : unpack_sockaddr_in($exact);
+    return ( inet_ntop( $v6 ? AF_INET6 : AF_INET, $host ), $port );
+}

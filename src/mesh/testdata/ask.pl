@@ -1,15 +1,33 @@
-# ask.pl PROTOCOL ADDRESS PORT [SOURCE [SOURCE-PORT]]: prints the answer's first line, or why there is none.
-use strict; use warnings; use Errno; use Socket qw(:DEFAULT inet_pton pack_sockaddr_in6 AF_INET6);
-my ($protocol, $to, $toPort, $source, $sourcePort) = @ARGV;
-sub packed { my ($host, $port) = @_;
-  return $host =~ /:/ ? pack_sockaddr_in6($port, inet_pton(AF_INET6, $host)) : pack_sockaddr_in($port, inet_pton(AF_INET, $host)) }
-socket(my $s, ($to =~ /:/) ? AF_INET6 : AF_INET, $protocol eq 'tcp' ? SOCK_STREAM : SOCK_DGRAM, 0) or die $!;
-setsockopt($s, SOL_SOCKET, SO_REUSEADDR, 1);
-bind($s, packed($source, $sourcePort // 0)) or die "bind: $!" if defined $source;
-$SIG{ALRM} = sub { print "nothing\n"; exit 0 }; alarm 3;
-my $answer;
-if (connect($s, packed($to, $toPort))) {
-  send($s, 'question', 0) if $protocol eq 'udp';
-  if ($protocol eq 'udp') { recv($s, $answer, 512, 0); $answer = undef if !defined $answer || $answer eq '' } else { $answer = <$s> } }
-if (defined $answer) { chomp $answer; print "$answer\n" }
-else { print $!{ECONNREFUSED} ? "refused\n" : $!{EHOSTUNREACH} ? "unreachable\n" : $!{ECONNRESET} ? "reset\n" : "nothing ($!)\n" }
+# Prints the first line that is answered, or why there is none.
+#
+#   ask.pl PROTOCOL ADDRESS PORT [SOURCE [SOURCE-PORT]]
+use strict;
+use warnings;
+use Errno;
+use Socket qw(:DEFAULT inet_pton pack_sockaddr_in6 AF_INET6);
+use constant SECONDS => 5;
+
+my ( $protocol, $to, $port, $source, $source_port ) = @ARGV;
+my $is_udp = $protocol eq 'udp';
+socket( my $socket, $to =~ /:/ ? AF_INET6 : AF_INET, $is_udp ? SOCK_DGRAM : SOCK_STREAM, 0 ) or die "socket: $!";
+if ( defined $source ) { bind( $socket, packed( $source, $source_port // 0 ) ) or die "bind: $!" }
+$SIG{ALRM} = sub { print "nothing\n"; exit 0 };
+alarm SECONDS;
+print answer() // ( $!{ECONNREFUSED} ? 'refused' : "nothing: $!" ), "\n";
+
+sub answer {
+    connect( $socket, packed( $to, $port ) ) or return undef;
+    my $answer;
+    if ($is_udp) {
+        send( $socket, 'question', 0 ) // return undef;
+        recv( $socket, $answer, 512, 0 ) // return undef;
+    }
+    else { $answer = <$socket> // return undef }
+    chomp $answer;
+    return $answer;
+}
+
+sub packed {
+    my ( $host, $number ) = @_;
+    return $host =~ /:/ ? pack_sockaddr_in6( $number, inet_pton( AF_INET6, $host ) ) : pack_sockaddr_in( $number, inet_aton($host) );
+}
