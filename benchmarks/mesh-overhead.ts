@@ -27,6 +27,12 @@ const kindTexts: Readonly<Record<PodKind, string>> = {
   transparent: 'likewise by TPROXY, with DNS and 200 ports',
 }
 
+const measures = [
+  ['requests', 'requestsPerSecond'],
+  ['connections', 'connectionsPerSecond'],
+  ['throughput', 'gigabitsPerSecond'],
+] as const
+
 await runBenchmark({
   name: 'mesh-overhead',
   options: {
@@ -85,12 +91,6 @@ function addCells({ cniMs, meshMs, agentMs }: AddSamples): readonly string[] {
   const { medianMs, p99Ms } = summarise(meshMs)
   return [median(cniMs), medianMs, p99Ms, median(agentMs)].map((value) => value.toFixed(2))
 }
-
-const measures = [
-  ['requests', 'requestsPerSecond'],
-  ['connections', 'connectionsPerSecond'],
-  ['throughput', 'gigabitsPerSecond'],
-] as const
 
 function ratiosOf(samples: MeshSamples): readonly Headline[] {
   const pairs = [

@@ -1,5 +1,5 @@
 // The sidecars of both ends of a path, as the lab runs them in its pods.
-import { readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { vcnctlPath } from '../src/cli/project-root.ts'
@@ -78,6 +78,8 @@ async function commandOf(kind: SidecarKind, end: End, path: PodPath, directory: 
       const { key, certificate, authority } = await issueIdentity(directory, 'default', end)
       const peers = join(directory, 'peers.json')
       writePeers(peers, [path.serverAddress])
+      // Read again and again, by the user that the sidecar has become.
+      chmodSync(directory, 0o711)
       const files = ['--key', key, '--certificate', certificate, '--authority', authority, '--peers', peers]
       return [vcnctlPath, 'lab', 'sidecar', '--strict', ...files]
     }
@@ -94,7 +96,9 @@ function haproxyCommand(directory: string): readonly string[] {
 }
 
 function requireCarried(kind: SidecarKind, { serverAddress }: PodPath, log: string): void {
-  const carried = log.split('\n').filter((line) => line.includes(`"originalDestination":"${serverAddress}:`))
+  const carried = log
+    .split('\n')
+    .filter((line) => line.includes(`"originalDestination":"${serverAddress}:`) && !line.includes('"refused: '))
   if (carried.length === 0) throw new Error(`a sidecar (${kind}) has carried nothing to ${serverAddress}: ${log}`)
   const isEncrypted = carried.every((line) => line.includes('"peer":"spiffe://'))
   if (isEncrypted !== (kind === 'oursTls')) throw new Error(`a sidecar (${kind}): ${carried.join('\n')}`)

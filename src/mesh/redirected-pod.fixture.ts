@@ -1,6 +1,7 @@
 // A pod's namespace with a sidecar and an application in it, and somebody outside, with real connections between them.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { join } from 'node:path'
+import { formatCidr } from '../base/cidr.ts'
 import { textOfTable } from '../nftables/golden-table.fixture.ts'
 import type { Redirection } from './redirection.ts'
 import { loopbackAddresses, redirectionRouting } from './redirection-routes.ts'
@@ -59,7 +60,8 @@ export class RedirectedPod implements Disposable {
     const name = `${table.family} ${table.name}`
     const renewal = `add table ${name}\ndelete table ${name}\nadd table ${name}\n`
     this.#run(this.pod, ['nft', '-f', '-'], renewal + textOfTable(table))
-    for (const address of loopbackAddresses(redirection)) this.pod.ip(`address replace ${address} dev lo nodad`)
+    for (const address of loopbackAddresses(redirection))
+      this.pod.ip(`address replace ${formatCidr(address)} dev lo nodad`)
     const routing = redirectionRouting(redirection)
     if (routing === undefined) return
     for (const family of ['-4', '-6']) {
@@ -72,7 +74,8 @@ export class RedirectedPod implements Disposable {
   /** Servers of `answer.pl`. They end with the fixture, or by the function that is returned. */
   async serve(where: Namespace, name: string, who: Identity, ports: readonly string[]): Promise<() => Promise<void>> {
     const command = ['netns', 'exec', where.name, ...asUser(who), 'perl', script('answer.pl'), name, ...ports]
-    const server = spawn('ip', command, { stdio: ['pipe', 'pipe', 'pipe'] })
+    // A group of its own: it forks for every connection.
+    const server = spawn('ip', command, { stdio: ['pipe', 'pipe', 'pipe'], detached: true })
     this.#servers.push(server)
     const ended = new Promise<void>((resolve) => void server.once('exit', () => resolve()))
     await new Promise<void>((resolve, reject) => {
@@ -97,7 +100,7 @@ export class RedirectedPod implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const server of this.#servers) server.kill('SIGKILL')
+    for (const { pid } of this.#servers) if (pid !== undefined) killGroup(pid)
     this.pod[Symbol.dispose]()
     this.outside[Symbol.dispose]()
   }
@@ -127,6 +130,14 @@ export class RedirectedPod implements Disposable {
     ] as const)
       // prettier-ignore
       for (const address of addresses) netns.ip(`address add ${address} dev ${device}${address.includes(':') ? ' nodad' : ''}`)
+  }
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch {
+    // It has ended.
   }
 }
 

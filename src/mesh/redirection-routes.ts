@@ -1,4 +1,6 @@
+import { type Cidr, hostCidr } from '../base/cidr.ts'
 import type { Redirection } from './redirection.ts'
+import { passthrough } from './rule-parts.ts'
 
 /** Routing that TPROXY needs in the pod's namespace, for both families. */
 export interface RedirectionRouting {
@@ -23,8 +25,8 @@ export function redirectionRouting(redirection: Redirection): RedirectionRouting
 
 /**
  * What lo must have besides its own addresses: Istio's sidecar sends from ::6 to the application. Its IPv4 counterpart
- * 127.0.0.6 is lo's already. Where IPv6 is off there is nothing to do.
+ * 127.0.0.6 is lo's already.
  */
-export function loopbackAddresses({ profile, inbound }: Redirection): readonly string[] {
-  return profile === 'istio' && inbound.mode !== 'off' ? ['::6/128'] : []
+export function loopbackAddresses({ profile, inbound }: Redirection): readonly Cidr[] {
+  return profile === 'istio' && inbound.mode !== 'off' ? [hostCidr(passthrough.ip6)] : []
 }

@@ -1,3 +1,4 @@
+import { ipFromBytes } from '../base/ip.ts'
 import type { BaseChain, Rule } from '../nftables/model.ts'
 import { differs, equals, type Statement, verdict } from '../nftables/statement.ts'
 import type { Redirection } from './redirection.ts'
@@ -25,18 +26,16 @@ export function owners({ proxy }: Redirection): readonly Owner[] {
 export const toLoopback: Statement = equals('oifname', 'lo')
 export const fromLoopback: Statement = equals('iifname', 'lo')
 
-/** The address that a program reaches itself at, and the one that Istio's sidecar sends from to the application. */
-const addresses = [
-  { family: 'ip', itself: '127.0.0.1', passthrough: '127.0.0.6' },
-  { family: 'ip6', itself: '::1', passthrough: '::6' },
-] as const
+/** Where a program reaches itself. */
+const itself = { ip: '127.0.0.1', ip6: '::1' } as const
+/** What Istio's sidecar sends from to the application (pilot's InboundPassthroughBindIpv4 and 6). */
+export const passthrough = { ip: '127.0.0.6', ip6: ipFromBytes(Buffer.alloc(16).fill(6, 15)) } as const
+const families = ['ip', 'ip6'] as const
 
-export const isToItself: readonly Statement[] = addresses.map(({ family, itself }) => equals(`${family} daddr`, itself))
-export const isNotToItself: readonly Statement[] = addresses.map(({ family, itself }) =>
-  differs(`${family} daddr`, itself),
-)
-export const isPassthrough: readonly Statement[] = addresses.map(({ family, passthrough }) =>
-  equals(`${family} saddr`, passthrough),
+export const isToItself: readonly Statement[] = families.map((family) => equals(`${family} daddr`, itself[family]))
+export const isNotToItself: readonly Statement[] = families.map((family) => differs(`${family} daddr`, itself[family]))
+export const isPassthrough: readonly Statement[] = families.map((family) =>
+  equals(`${family} saddr`, passthrough[family]),
 )
 
 export const returns: Statement = verdict('return')

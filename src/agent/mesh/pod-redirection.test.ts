@@ -51,6 +51,16 @@ describe('applying', () => {
     ])
   })
 
+  it('gives lo the address that Istio’s sidecar sends from over IPv6, where there is IPv6', async () => {
+    using pod = new TestNetns()
+    const istio: Redirection = { ...redirected, profile: 'istio' }
+    for (let time = 0; time < 2; time++) unwrap(await rules.apply(pod.fd, istio))
+    expect(pod.ip('-6 -o address show dev lo')).toContain('inet6 ::6/128')
+    using without = new TestNetns()
+    execFileSync('ip', ['netns', 'exec', without.name, 'sysctl', '-qw', 'net.ipv6.conf.lo.disable_ipv6=1'])
+    expect(await rules.apply(without.fd, istio)).toEqual({ ok: true, value: undefined })
+  })
+
   it.each([
     ['redirected', redirected],
     ['transparent', transparent],

@@ -1,15 +1,16 @@
-import type { Cidr } from '../../base/cidr.ts'
+import { type Cidr, formatCidr } from '../../base/cidr.ts'
 import { ipFromBytes, type IpFamily } from '../../base/ip.ts'
 import { err, ok, type Result } from '../../base/result.ts'
 import { routingProtocol } from '../../datapath/layout.ts'
 import type { Fd } from '../../linux/fd.ts'
+import { addAddress } from '../../linux/netlink/address.ts'
 import type { NetlinkError } from '../../linux/netlink/failure.ts'
 import { addRule, deleteRule, type Rule } from '../../linux/netlink/rule.ts'
 import { deleteRoute, replaceRoute, type Route } from '../../linux/netlink/route.ts'
 import { NetlinkSocket } from '../../linux/netlink/socket.ts'
 import type { NetlinkRequest } from '../../linux/netlink/wire.ts'
 import { withNetns } from '../../linux/netns.ts'
-import { type RedirectionRouting, redirectionRouting } from '../../mesh/redirection-routes.ts'
+import { loopbackAddresses, type RedirectionRouting, redirectionRouting } from '../../mesh/redirection-routes.ts'
 import { meshTableName, redirectionTable } from '../../mesh/redirection-table.ts'
 import type { Redirection } from '../../mesh/redirection.ts'
 import { KernelTable } from '../../nftables/kernel-table.ts'
@@ -40,11 +41,13 @@ export class PodRedirection {
     using table = new KernelTable(this.#library, meshTableName, netns)
     const loaded = await table.loadAtOnce(model)
     if (!loaded.ok) return err(loaded.error.message)
-    if (routing === undefined) return loaded
+    const addresses = loopbackAddresses(redirection)
+    if (routing === undefined && addresses.length === 0) return loaded
     using socket = withNetns(netns, () => new NetlinkSocket())
-    const routed = addRouting(socket, routing)
-    if (!routed.ok) await table.remove()
-    return routed
+    const addressed = addAddresses(socket, addresses)
+    const prepared = !addressed.ok || routing === undefined ? addressed : addRouting(socket, routing)
+    if (!prepared.ok) await table.remove()
+    return prepared
   }
 
   isThere(netns: Fd): boolean {
@@ -59,6 +62,15 @@ export class PodRedirection {
     const how = differenceFromModel(observation, redirectionTable(redirection))
     return how === undefined ? undefined : { how }
   }
+}
+
+function addAddresses(socket: NetlinkSocket, addresses: readonly Cidr[]): Result<void, string> {
+  for (const cidr of addresses) {
+    const address = { ifindex: loopbackIfindex, cidr, scope: 'host' } as const
+    const refusal = ask(socket, addAddress(address), ['EEXIST', ...withoutIpv6])
+    if (refusal !== undefined) return err(`address ${formatCidr(cidr)} of lo: ${refusal.message}`)
+  }
+  return ok(undefined)
 }
 
 function addRouting(socket: NetlinkSocket, routing: RedirectionRouting): Result<void, string> {

@@ -1,8 +1,7 @@
-import type { ChildProcess } from 'node:child_process'
 import type { Ipv4 } from '../../base/ip.ts'
-import { spawnInNetns } from '../../lab/netns-process.ts'
 import { ping } from './ping.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Tcpdump } from './tcpdump.ts'
 
 /** A namespace to watch, and how to call it. */
 export interface Place {
@@ -25,7 +24,6 @@ export interface Sighting {
 
 const icmpHeaderBytes = 8
 const ipHeaderBytes = 20
-const readyTimeoutMs = 5_000
 /** The packet has long been answered; its records only have to come through the pipes. */
 const settleMs = 150
 
@@ -51,75 +49,22 @@ export async function watchPackets<T>(
   work: () => Promise<T>,
   signal: AbortSignal,
 ): Promise<{ readonly sightings: readonly Sighting[]; readonly outcome: T }> {
-  const captures = places.map((place) => new Capture(place, filter))
+  const captures = places.map((place) => ({ place, tcpdump: new Tcpdump(place.netns, headers, filter) }))
   try {
-    await Promise.all(captures.map((capture) => capture.ready(signal)))
+    await Promise.all(captures.map(({ tcpdump }) => tcpdump.ready(signal)))
     const outcome = await work()
     await sleep(settleMs, undefined, { signal })
-    const seen = await Promise.all(captures.map((capture) => capture.stop()))
+    const seen = await Promise.all(
+      captures.map(async ({ place, tcpdump }) => parseCapture(await tcpdump.stop(), place.label)),
+    )
     return { sightings: seen.flat().toSorted((a, b) => (a.atNs < b.atNs ? -1 : 1)), outcome }
   } finally {
-    for (const capture of captures) capture.kill()
+    for (const { tcpdump } of captures) tcpdump.kill()
   }
 }
 
-/** tcpdump on every interface of a namespace at once. */
-class Capture {
-  readonly #place: Place
-  readonly #child: ChildProcess
-  readonly #ended: Promise<void>
-  #stdout = ''
-  #stderr = ''
-
-  constructor(place: Place, filter: string) {
-    this.#place = place
-    // Root is given up by default, for a user that may not exist.
-    const flags = [
-      '-i',
-      'any',
-      '-n',
-      '-tt',
-      '-v',
-      '-l',
-      '--time-stamp-precision=nano',
-      '--immediate-mode',
-      '-Z',
-      'root',
-    ]
-    this.#child = spawnInNetns(place.netns, ['tcpdump', ...flags, filter], { stdio: ['ignore', 'pipe', 'pipe'] })
-    this.#child.stdout?.on('data', (chunk: Buffer) => (this.#stdout += chunk.toString('latin1')))
-    this.#child.stderr?.on('data', (chunk: Buffer) => (this.#stderr += chunk.toString('latin1')))
-    this.#ended = new Promise((resolve) => {
-      this.#child.once('close', () => {
-        resolve()
-      })
-      this.#child.once('error', (error) => {
-        this.#stderr += error.message
-        resolve()
-      })
-    })
-  }
-
-  async ready(signal: AbortSignal): Promise<void> {
-    const deadline = performance.now() + readyTimeoutMs
-    while (!this.#stderr.includes('listening on')) {
-      if (this.#child.exitCode !== null || performance.now() > deadline) {
-        throw new Error(`tcpdump does not run in ${this.#place.netns}: ${this.#stderr.trim()}`)
-      }
-      await sleep(10, undefined, { signal })
-    }
-  }
-
-  async stop(): Promise<readonly Sighting[]> {
-    this.#child.kill('SIGINT')
-    await this.#ended
-    return parseCapture(this.#stdout, this.#place.label)
-  }
-
-  kill(): void {
-    this.#child.kill('SIGKILL')
-  }
-}
+/** What of a packet there is to tell, in nanoseconds and with the time to live. */
+const headers = ['-tt', '-v', '--time-stamp-precision=nano']
 
 // 1795442445.421494153 oci0761ccbeace In  IP (tos 0x0, ttl 64, id 31670, …, proto ICMP (1), length 805)
 //     10.0.5.215 > 10.0.5.64: ICMP echo request, id 30807, seq 1, length 785

@@ -99,13 +99,14 @@ async function showParts(lab: LabState, checks: Checks, screen: Screen, signal: 
 async function partsOf({ cluster }: LabState): Promise<readonly Part[]> {
   if (cluster === undefined) return packetParts
   // Loaded when wanted only: the Kubernetes client takes half a second to read.
-  const [{ showNodeStart }, { showElasticity }, { showServices }, { showPolicy }] = await Promise.all([
+  const [{ showNodeStart }, { showElasticity }, { showServices }, { showPolicy }, { showMesh }] = await Promise.all([
     import('./node-start.ts'),
     import('./elasticity.ts'),
     import('./services.ts'),
     import('./policy.ts'),
+    import('./mesh.ts'),
   ])
-  return [showNodeStart, ...packetParts, showElasticity, showServices, showPolicy]
+  return [showNodeStart, ...packetParts, showElasticity, showServices, showPolicy, showMesh]
 }
 
 function showProgress(screen: Screen, event: UpEvent): void {

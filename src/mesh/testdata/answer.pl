@@ -14,10 +14,14 @@ use constant { SOL_IP => 0, SOL_IPV6 => 41, SO_ORIGINAL_DST => 80, SO_MARK => 36
 use constant { IP_TRANSPARENT => 19, IPV6_TRANSPARENT => 75 };
 use constant { SIDECAR_MARK => 1337, SECONDS => 3 };
 
+# With rules that send the sidecar to itself there is no end to it.
+use constant MAX_CONNECTIONS => 200;
+
 $| = 1;
 $SIG{CHLD} = 'IGNORE';
 my ( $name, @specs ) = @ARGV;
 my %own;
+my $connections = 0;
 my @listeners = map { listeners( split /:/ ) } @specs;
 print "ready\n";
 
@@ -64,7 +68,7 @@ sub answer_datagram {
 sub answer_connection {
     my ($listener) = @_;
     my $peer = accept( my $connection, $listener->{socket} ) or return;
-    return if fork() != 0;
+    return if ++$connections > MAX_CONNECTIONS || fork() != 0;
     my ($client) = place($peer);
     my $answer = "$name:$listener->{port} ";
     if ( $listener->{how} eq '' ) { $answer .= "from $client" }
@@ -74,6 +78,8 @@ sub answer_connection {
     }
     syswrite $connection, "$answer\n";
     shutdown( $connection, 1 );
+    $SIG{ALRM} = 'DEFAULT';
+    alarm SECONDS;
     sysread $connection, my $rest, 1;
     exit 0;
 }
