@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
-import type net from 'node:net'
+import net from 'node:net'
 import tls from 'node:tls'
+import * as z from 'zod'
 import { err, ok, type Result } from '../../base/result.ts'
 import type { IdentityFiles } from './certificates.ts'
 import { dialTimeoutMs } from './dial.ts'
@@ -21,7 +22,8 @@ export interface Secured {
 export class MeshTls {
   readonly #credentials: { readonly key: Buffer; readonly cert: Buffer; readonly ca: Buffer }
   readonly #server: tls.Server
-  readonly #waiting = new Map<string, (outcome: Result<Secured, string>) => void>()
+  /** By the connection under it. */
+  readonly #waiting = new WeakMap<net.Socket, (outcome: Result<Secured, string>) => void>()
 
   /** Read at once: whoever starts as root may be another user later. */
   constructor({ key, certificate, authority }: IdentityFiles) {
@@ -30,17 +32,25 @@ export class MeshTls {
       ...this.#credentials,
       minVersion: 'TLSv1.3',
       requestCert: true,
-      rejectUnauthorized: true,
+      // `securedBy` does, and says why: Node would end the connection without a word.
+      rejectUnauthorized: false,
       ALPNProtocols: [protocol],
+      handshakeTimeout: dialTimeoutMs,
     })
-    this.#server.on('secureConnection', (socket) => this.#settle(socket, securedBy(socket)))
+    this.#server.on('secureConnection', (socket) => {
+      socket.allowHalfOpen = true
+      this.#settle(socket, securedBy(socket))
+    })
     this.#server.on('tlsClientError', (error: Error, socket) => this.#settle(socket, err(error.message)))
   }
 
   /** Answers a handshake on a connection that came in; what was read of it has to be put back before. */
   accept(socket: net.Socket): Promise<Result<Secured, string>> {
     return new Promise((resolve) => {
-      this.#waiting.set(keyOf(socket), resolve)
+      // Whoever ends within the handshake has nothing more to hear.
+      socket.allowHalfOpen = false
+      this.#waiting.set(socket, resolve)
+      socket.once('close', () => resolve(err('it ended within the handshake')))
       this.#server.emit('connection', socket)
     })
   }
@@ -48,6 +58,7 @@ export class MeshTls {
   /** On a connection of ours. */
   secure(connected: net.Socket): Promise<Result<Secured, string>> {
     return new Promise((resolve) => {
+      connected.allowHalfOpen = false
       const socket = tls.connect({
         ...this.#credentials,
         socket: connected,
@@ -64,6 +75,7 @@ export class MeshTls {
       socket.once('error', (error: Error) => fail(error.message))
       socket.once('secureConnect', () => {
         socket.setTimeout(0)
+        socket.allowHalfOpen = true
         const secured = securedBy(socket)
         if (secured.ok) resolve(secured)
         else fail(secured.error)
@@ -72,9 +84,8 @@ export class MeshTls {
   }
 
   #settle(socket: net.Socket, outcome: Result<Secured, string>): void {
-    const key = keyOf(socket)
-    this.#waiting.get(key)?.(outcome)
-    this.#waiting.delete(key)
+    const wrapping = wrappingSocket.safeParse(socket)
+    if (wrapping.success) this.#waiting.get(wrapping.data._parent)?.(outcome)
   }
 }
 
@@ -86,7 +97,5 @@ function securedBy(socket: tls.TLSSocket): Result<Secured, string> {
   return name === undefined ? err(`its certificate names no pod: ${names}`) : ok({ socket, peer: name.slice(4) })
 }
 
-/** The same of a TLS socket and of the one under it. */
-function keyOf(socket: net.Socket): string {
-  return `${socket.remoteAddress ?? ''} ${socket.remotePort ?? ''} ${socket.localPort ?? ''}`
-}
+// What a tls.TLSSocket was made on; there is no public way, and once it has failed its addresses are gone.
+const wrappingSocket = z.object({ _parent: z.instanceof(net.Socket) })

@@ -99,9 +99,7 @@ export class Sidecar implements AsyncDisposable {
       refuse(original.error)
       return
     }
-    const carried = await (direction === 'inbound'
-      ? this.#bringIn(socket, original.value)
-      : this.#sendOut(socket, original.value))
+    const carried = await this.#carry(direction, socket, original.value).catch(asProblem)
     if (!carried.ok) {
       refuse(carried.error)
       return
@@ -111,6 +109,10 @@ export class Sidecar implements AsyncDisposable {
     upstream.on('close', () => this.#sockets.delete(upstream))
     const upstreamName = endpoint(upstream.remoteAddress, upstream.remotePort)
     end({ ...(await relay(client, upstream)), upstream: upstreamName, ...(peer !== undefined && { peer }) })
+  }
+
+  #carry(direction: Direction, socket: net.Socket, original: Destination): Promise<Result<Carried, string>> {
+    return direction === 'inbound' ? this.#bringIn(socket, original) : this.#sendOut(socket, original)
   }
 
   async #bringIn(socket: net.Socket, original: Destination): Promise<Result<Carried, string>> {
@@ -134,6 +136,11 @@ export class Sidecar implements AsyncDisposable {
     const secured = await mesh.tls.secure(upstream.value)
     return secured.ok ? ok({ client, upstream: secured.value.socket, peer: secured.value.peer }) : secured
   }
+}
+
+/** Such as a list of peers that cannot be read: the connection fails, and says why. */
+function asProblem(error: unknown): Result<never, string> {
+  return err(error instanceof Error ? error.message : String(error))
 }
 
 interface Carried {
