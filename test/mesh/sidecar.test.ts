@@ -1,7 +1,7 @@
 import type net from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
-import { nft } from '../../nftables/nft-listing.fixture.ts'
-import { MeshedPair, type PodOptions } from './meshed-pair.fixture.ts'
+import { nft } from '../../src/nftables/nft-listing.fixture.ts'
+import { MeshedPair, type PodOptions } from './meshed-pair.ts'
 
 const port = 8080
 const serverAddress = '10.66.0.2'
