@@ -45,7 +45,7 @@ export async function measureMeshLanes(
 }
 
 /** Two pods, their sidecars and servers, until the scope ends. */
-export async function openLane(
+async function openLane(
   lane: MeshLane,
   { node, cni, mesh }: MeshNode,
   { programs, timer }: Omit<MeshTraffic, 'rounds'>,

@@ -41,7 +41,7 @@ export async function startSidecars(
       ['server', path.serverNetnsPath],
     ] as const) {
       const command = await commandOf(kind, end, path, directory)
-      const argv = inNetns(netnsPath, [...['taskset','--cpu-list','0,1','chrt','--rr','1'], ...command])
+      const argv = inNetns(netnsPath, [...onProcessor(1), ...command])
       await awaitListening(scope.use(await Background.start(argv, logOf(end))), logOf(end), signal)
     }
   } catch (error) {

@@ -97,7 +97,7 @@ export class NodeReconciler {
   async #work(npn: NativePodNetwork, task: NodeTask, signal: AbortSignal): Promise<WorkOutcome> {
     const { lifecycle } = this.#options
     const { node, state } = task
-    const observed = await state.observer.observe(signal)
+    const observed = await this.#observe(npn, state, signal)
     if (!observed.ok) {
       // 404 is also what a missing policy gives: only without a node is the instance taken for gone.
       const isGone = observed.error.during === 'GetInstance' && observed.error.error.kind === 'notFound'
@@ -117,6 +117,14 @@ export class NodeReconciler {
     if (pending === 'unseen') return { kind: 'after', delayMs: this.#options.attachPollMs }
     const failure = pending === 'undone' ? adviseOnStep({ kind: 'attachUndone' }) : undefined
     return this.#turn(npn, task, observed.value, failure, signal)
+  }
+
+  /** Looks once more, at everything, where the resource names what was not seen. */
+  async #observe(npn: NativePodNetwork, state: NodeState, signal: AbortSignal): ReturnType<NodeObserver['observe']> {
+    const observed = await state.observer.observe(signal)
+    if (!observed.ok || !state.isAheadOf(npn, observed.value)) return observed
+    state.observer.doubt()
+    return state.observer.observe(signal)
   }
 
   /** Rounds of plan, steps and status, until nothing is left to do, or something has to be waited for. */
@@ -152,7 +160,8 @@ export class NodeReconciler {
         const fresh = ++conflicts > mostConflicts ? undefined : await this.#read(npn, state, signal)
         if (fresh === undefined) return { kind: 'retry' }
         // Not the agent but another controller, which has changed the cloud, too: begin with a look.
-        if (state.findEdit(fresh) !== undefined) return { kind: 'after', delayMs: 0 }
+        if (state.findEdit(fresh) !== undefined || state.isAheadOf(fresh, observed))
+          return { kind: 'after', delayMs: 0 }
         npn = fresh
         continue
       }

@@ -3,7 +3,7 @@ import { unwrap } from '../base/result.ts'
 import { parseNativePodNetwork, type NativePodNetwork } from '../kube/native-pod-network.ts'
 import { classicSpec, classicStatus } from '../kube/native-pod-network.fixture.ts'
 import type { VnicAttachmentState } from '../oci/core-services.ts'
-import { attachment, attachmentId, instanceId, observation } from './observation.fixture.ts'
+import { attachment, attachmentId, instanceId, observation, observedVnic } from './observation.fixture.ts'
 import { NodeObserver, type ObserverOptions } from './node-observer.ts'
 import { NodeState } from './node-state.ts'
 
@@ -82,6 +82,21 @@ describe('an edit of the status', () => {
   })
   test('is not suspected by a new controller', () => {
     expect(state().findEdit(npn('1', { status: edited }))).toBeUndefined()
+  })
+})
+
+describe('a resource that names addresses which were not seen in the cloud', () => {
+  const seenWith = (...objects: readonly string[]) => observation([observedVnic('1', { objects })])
+  test('is ahead of what was seen: another controller may have made them', () => {
+    expect(state().isAheadOf(npn('1'), seenWith('10.0.4.7'))).toBe(true)
+  })
+  test('is not, when all of them were seen', () => {
+    expect(state().isAheadOf(npn('1'), seenWith('10.0.4.7', '10.0.4.9'))).toBe(false)
+  })
+  test('is not, when this process wrote it: it knows of what it has taken away since', () => {
+    const one = state()
+    one.wrote(npn('1'), npn('2'))
+    expect(one.isAheadOf(npn('3'), seenWith())).toBe(false)
   })
 })
 

@@ -6,7 +6,7 @@ import type { JsonValue } from '../kube/object.ts'
 import type { PrivateIp, VnicAttachment } from '../oci/core-services.ts'
 import type { InstanceOcid } from '../oci/ocid.ts'
 import type { NodeObserver } from './node-observer.ts'
-import type { NodeObservation } from './observation.ts'
+import { addressesOf, type NodeObservation } from './observation.ts'
 import { ReleasePatience } from './release-patience.ts'
 
 /** Lists without an attachment that was begun, before it is taken for gone. */
@@ -94,6 +94,16 @@ export class NodeState {
     if (!status.ok) return formatFieldErrors(status.error)
     const isOurs = this.#publishedVnics === undefined || isDeepStrictEqual(rawStatus['vnics'], this.#publishedVnics)
     return isOurs ? undefined : 'status.vnics is not what the controller wrote there'
+  }
+
+  /**
+   * Whether the status names addresses that were not seen in the cloud, and this process did not write that: then another
+   * controller may have made them since, and what was seen is too old to be written.
+   */
+  isAheadOf({ rawStatus, status }: NativePodNetwork, { vnics }: NodeObservation): boolean {
+    if (!status.ok || isDeepStrictEqual(rawStatus['vnics'], this.#publishedVnics)) return false
+    const seen = new Set(vnics.flatMap(({ objects }) => objects.flatMap(addressesOf)))
+    return status.value.vnics.some(({ addresses }) => addresses.some((address) => !seen.has(address)))
   }
 
   /** Looks for an attachment that was begun here, and whether it ended without a VNIC. */
