@@ -13,7 +13,7 @@ const timeout = 180_000
 describe('the demo', { timeout }, () => {
   it('brings a cluster up, lets it grow and shrink, passes all its checks, and removes its lab', async () => {
     const { exitCode, output } = await demo()
-    expect(output).toMatch(/All 53 checks hold, in [\d.]+ s\.\n$/)
+    expect(output).toMatch(/All 60 checks hold, in [\d.]+ s\.\n$/)
     expect(exitCode).toBe(0)
     // Seven interfaces of the way between nodes, each seen by tcpdump.
     expect(output).toMatch(/pod api-1.*\n.*node worker-1 .*\n.*node worker-1 +ens4.*\n.*VCN +worker-1\.ens4/)
@@ -27,6 +27,9 @@ describe('the demo', { timeout }, () => {
       'kubectl shows every node’s network in state SUCCESS',
       'every backend has its share, and nobody else got any',
       'each of 3 clients stays with its backend',
+      'for every pair it says what the packets say',
+      'of the request to meshed-2, and of its answer, nothing can',
+      'each saw the other’s certificate',
     ]) {
       expect(output).toContain(`✔ ${claim}\n`)
     }

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { unwrap } from '../../src/base/result.ts'
-import { askWebServer } from '../../src/lab/cluster/web-client.ts'
+import { askWebServer, type WebReply } from '../../src/lab/cluster/web-client.ts'
 import { webServerCommand } from '../../src/lab/cluster/web-server.ts'
 import { clusterPaths } from '../../src/lab/cluster-paths.ts'
 import { listPods, type PodRecord } from '../../src/lab/lab-store.ts'
@@ -45,7 +45,7 @@ describe.each(kinds)('with sidecars of kind $kind', { timeout: 60_000 }, ({ kind
     Promise.resolve(logOf(name, container).findLast((line) => line.direction === direction))
 
   it('an application reaches another, and both sidecars know where it was sent to', async () => {
-    expect(await ask(client, address(server), port)).toEqual({ pod: server, node: 'n2', askedBy })
+    expect(await ask(client, address(server), port)).toMatchObject({ pod: server, node: 'n2', askedBy })
     const sent = { originalDestination: `${address(server)}:${port}` }
     await expect
       .poll(() => newest(client, 'outbound'), settles)
@@ -76,10 +76,16 @@ describe.each(kinds)('with sidecars of kind $kind', { timeout: 60_000 }, ({ kind
   })
 
   it('what an application says to itself is none of the sidecar’s business', async () => {
-    const before = logOf(server, container).length
-    expect(await ask(server, '127.0.0.1', port)).toMatchObject({ pod: server, askedBy: '127.0.0.1' })
-    expect(await ask(server, address(server), port)).toMatchObject({ pod: server, askedBy: address(server) })
-    expect(logOf(server, container).length).toBe(before)
+    const sources = (): unknown[] => logOf(server, container).map((line) => line.source)
+    const own = await ask(server, '127.0.0.1', port)
+    expect(own).toMatchObject({ pod: server, askedBy: '127.0.0.1' })
+    const ownAddress = await ask(server, address(server), port)
+    expect(ownAddress).toMatchObject({ pod: server, askedBy: address(server) })
+    // What it says to another one afterwards is in the log: then these would be, too.
+    const other = await ask(server, address(client), port)
+    await expect.poll(sources, settles).toContain(`${address(server)}:${other.localPort}`)
+    expect(sources()).not.toContain(`127.0.0.1:${own.localPort}`)
+    expect(sources()).not.toContain(`${address(server)}:${ownAddress.localPort}`)
   })
 
   it('the node’s probes and its NodePort come in by the sidecar, too', async () => {
@@ -125,6 +131,7 @@ it('pods have the rules without an init container and without a capability', asy
 
 interface LogLine {
   readonly direction: string
+  readonly source?: string
   readonly [field: string]: unknown
 }
 
@@ -184,17 +191,16 @@ function address(name: string): string {
   return podNamed(name).address ?? ''
 }
 
-async function ask(from: string, to: string, toPort: number): Promise<object> {
+async function ask(from: string, to: string, toPort: number): Promise<WebReply> {
   return answerIn(podNamed(from).netns, to, toPort)
 }
 
-async function askFromNode(node: string, to: string, toPort: number): Promise<object> {
+async function askFromNode(node: string, to: string, toPort: number): Promise<WebReply> {
   return answerIn(nodeNetns(lab.name, node), to, toPort)
 }
 
-async function answerIn(netns: string, to: string, toPort: number): Promise<object> {
-  const { localPort: _, ...reply } = unwrap(await askWebServer(netns, { address: to, port: toPort }, never))
-  return reply
+async function answerIn(netns: string, to: string, toPort: number): Promise<WebReply> {
+  return unwrap(await askWebServer(netns, { address: to, port: toPort }, never))
 }
 
 async function tryToAsk(from: string, to: string): Promise<unknown> {
