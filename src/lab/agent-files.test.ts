@@ -17,22 +17,24 @@ function configOf(scenario: string): unknown {
   return node === undefined ? undefined : parseYaml(renderAgentConfig(lab, node))
 }
 
+const [kubeconfig, enabled] = ['/run/vcn-lab/x/node-kubeconfig', { enabled: true }]
+
 it.each([
   ['an agent of a plain lab reads its VNICs from a file', '', { vnicsFile: '/run/vcn-lab/x/nodes/n1/vnics.yaml' }],
   [
-    'an agent of a cluster serves services and enforces policies',
+    'an agent of a cluster serves services, enforces policies and redirects to sidecars',
     'cluster: { podSubnets: [nodes] }',
-    { kubernetes: { kubeconfig: '/run/vcn-lab/x/node-kubeconfig', policy: 'vcn', services: { enabled: true } } },
+    { kubernetes: { kubeconfig, policy: 'vcn', services: enabled, mesh: enabled } },
   ],
   [
-    'an agent of a cluster leaves them alone when the scenario says so',
-    'cluster: { podSubnets: [nodes], services: false }',
-    { kubernetes: { kubeconfig: '/run/vcn-lab/x/node-kubeconfig', policy: 'vcn' } },
+    'an agent of a cluster leaves all of that alone when the scenario says so',
+    'cluster: { podSubnets: [nodes], services: false, mesh: false }',
+    { kubernetes: { kubeconfig, policy: 'vcn' } },
   ],
   [
     'an agent of a cluster leaves policies to Calico when the scenario says so',
     'cluster: { podSubnets: [nodes], services: false, policy: calico }',
-    { kubernetes: { kubeconfig: '/run/vcn-lab/x/node-kubeconfig', policy: 'calico' } },
+    { kubernetes: { kubeconfig, policy: 'calico', mesh: enabled } },
   ],
 ])('%s', (_, section, expected) => {
   expect(configOf(`${nodes}${section}`)).toEqual({
